@@ -1,0 +1,1 @@
+"""How artifacts are made: sources, synthesis, diversity, alignment and evaluation."""

@@ -1,0 +1,71 @@
+"""Sets torch up for one run, and loads and saves models, the same way in every method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from registry.errors import MethodError
+
+if TYPE_CHECKING:
+    import torch
+    from registry.context import Context
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Dtype = Literal["bfloat16", "float32"]
+LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors")
+
+
+def prepare(context: Context) -> torch.device:
+    """Fixes seed, threads and algorithms; returns the device to work on."""
+    import torch
+    import transformers
+
+    torch.manual_seed(context.seed)
+    torch.set_num_threads(context.threads)
+    torch.use_deterministic_algorithms(True)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    if context.device == "cuda" and not torch.cuda.is_available():
+        raise MethodError(
+            "the machine shows a GPU that torch cannot use",
+            mend="install a CUDA build of torch, or set CUDA_VISIBLE_DEVICES to nothing",
+        )
+    return torch.device(context.device)
+
+
+def as_dtype(name: Dtype) -> torch.dtype:
+    """The torch type of a number format."""
+    import torch
+
+    return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+def load_model(
+    files: Path, device: torch.device, dtype: Dtype
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A causal language model and its tokenizer, from an artifact's files."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(
+        files, dtype=as_dtype(dtype), local_files_only=True, trust_remote_code=False
+    )
+    tokenizer = AutoTokenizer.from_pretrained(
+        files, local_files_only=True, trust_remote_code=False
+    )
+    # On one position a strided slice makes torch copy the whole output matrix for every prompt.
+    model.get_output_embeddings().register_forward_pre_hook(_contiguous)
+    return model.to(device).eval(), tokenizer
+
+
+def _contiguous(module: Any, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return tuple(argument.contiguous() for argument in arguments)
+
+
+def save_model(model: Any, tokenizer: Any, files: Path) -> None:
+    """Writes weights as safetensors, with configuration and tokenizer."""
+    model.save_pretrained(files, safe_serialization=True)
+    tokenizer.save_pretrained(files)
+    foreign = [p.name for p in files.iterdir() if p.suffix in (".bin", ".pt", ".pkl")]
+    if foreign:
+        raise MethodError(f"wrote {foreign[0]}, which can hold code", why="weights are data")

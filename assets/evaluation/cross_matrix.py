@@ -1,0 +1,96 @@
+"""The cross matrix as a picture and as a table: model of A scored on B, read down columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Matrix = Mapping[str, Mapping[str, Mapping[str, float]]]
+_AFTER = ("best single predictor", "own table")
+
+
+def _ordered(lines: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Baselines, then models, then what no model for all can pass and the noise floor."""
+    last = [label for label in lines if label.startswith(_AFTER)]
+    return [label for label in lines if label not in last] + last
+
+
+def _best(lines: Mapping[str, Mapping[str, float]], community: str) -> str:
+    """The model or baseline that serves a community best, the oracles at the end left out."""
+    open_to_all = [label for label in lines if not label.startswith(_AFTER)]
+    return min(open_to_all, key=lambda label: lines[label][community])
+
+
+def markdown(
+    matrix: Matrix, names: Mapping[str, str], comparisons: Sequence[Mapping[str, Any]]
+) -> str:
+    """The matrix of every slice as Markdown tables, the best of each column in bold."""
+    parts = ["Mean total variation to respondents held out. Read down columns; lower is nearer.\n"]
+    for part, lines in matrix.items():
+        communities = list(next(iter(lines.values())))
+        header = ["", *(names[c] for c in communities)]
+        parts.append(f"\n## {part}\n")
+        parts.append("| " + " | ".join(header) + " |")
+        parts.append("|" + "---|" * len(header))
+        for label in _ordered(lines):
+            cells = [
+                f"**{lines[label][c]:.3f}**" if label == _best(lines, c) else f"{lines[label][c]:.3f}"
+                for c in communities
+            ]
+            parts.append("| " + " | ".join([label, *cells]) + " |")
+        for given in comparisons:
+            if given["slice"] == part:
+                parts.append(
+                    f"\n{given['own']} minus {given['other']}: {given['difference']:+.3f} "
+                    f"({given['low']:+.3f} to {given['high']:+.3f})"
+                )
+    return "\n".join(parts) + "\n"
+
+
+def draw(matrix: Matrix, names: Mapping[str, str], path: Path) -> None:
+    """One heat map a slice; the best of each column is framed."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    tallest = max(len(lines) for lines in matrix.values())
+    columns = max(len(next(iter(lines.values()))) for lines in matrix.values())
+    size = (3.6 + len(matrix) * (0.7 + 0.95 * columns), 1.7 + 0.38 * tallest)
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, len(matrix), sharey=True, squeeze=False)[0]
+    top = max(v for lines in matrix.values() for line in lines.values() for v in line.values())
+    for axis, (part, lines) in zip(axes, matrix.items(), strict=True):
+        labels, communities = _ordered(lines), list(next(iter(lines.values())))
+        values = [[lines[label][c] for c in communities] for label in labels]
+        axis.imshow(values, cmap="YlGnBu_r", vmin=0, vmax=top, aspect="auto")
+        for row, label in enumerate(labels):
+            for column, community in enumerate(communities):
+                value = values[row][column]
+                best = label == _best(lines, community)
+                axis.text(
+                    column,
+                    row,
+                    f"{value:.3f}",
+                    ha="center",
+                    va="center",
+                    fontsize=8.5,
+                    fontweight="bold" if best else "normal",
+                    color="white" if value < 0.5 * top else "black",
+                )
+                if best:
+                    corner = (column - 0.48, row - 0.46)
+                    frame = Rectangle(corner, 0.96, 0.92, fill=False, edgecolor="#d1495b", lw=2)
+                    axis.add_patch(frame)
+        axis.set_yticks(range(len(labels)), labels, fontsize=8.5)
+        shown = [names[c].replace(", ", ",\n").replace(" aged ", "\naged ") for c in communities]
+        axis.set_xticks(range(len(communities)), shown, fontsize=7.5)
+        axis.set_title(part, fontsize=10)
+        axis.tick_params(length=0)
+    figure.suptitle(
+        "Total variation to respondents held out: lower is nearer, read down each column\n"
+        "framed: the nearest that learned without seeing the answers",
+        fontsize=9.5,
+    )
+    figure.savefig(path, dpi=150, metadata={"Software": None})

@@ -1,0 +1,52 @@
+"""Distances between answer distributions, and the best that one answerer for all could do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def total_variation(p: Array, q: Array) -> Array:
+    """Total variation distance along the last axis: half the sum of absolute differences."""
+    result: Array = 0.5 * np.abs(p - q).sum(axis=-1)
+    return result
+
+
+def _relative_entropy(p: Array, q: Array) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(p > 0, p * np.log(p / q), 0.0)
+    result: Array = terms.sum(axis=-1)
+    return result
+
+
+def jensen_shannon(p: Array, q: Array) -> Array:
+    """Jensen-Shannon divergence in nats along the last axis (not its root; at most ln 2)."""
+    middle = 0.5 * (p + q)
+    return 0.5 * _relative_entropy(p, middle) + 0.5 * _relative_entropy(q, middle)
+
+
+def best_single_predictor(tables: Sequence[Array]) -> Array:
+    """The one distribution with the lowest mean total variation to several.
+
+    The linear programme min mean_c sum_k t_ck / 2 subject to t_ck >= |p_ck - q_k|, sum q = 1.
+
+    Args:
+        tables: One distribution for each group, each of shape (options,).
+    """
+    from scipy.optimize import linprog
+
+    groups, options = len(tables), len(tables[0])
+    targets = np.stack(tables)
+    cost = np.concatenate([np.zeros(options), np.full(groups * options, 0.5 / groups)])
+    identity = np.tile(np.eye(options), (groups, 1))
+    slack = -np.eye(groups * options)
+    upper = np.block([[identity, slack], [-identity, slack]])
+    bounds = np.concatenate([targets.ravel(), -targets.ravel()])
+    equal = np.concatenate([np.ones(options), np.zeros(groups * options)])[None, :]
+    solved = linprog(cost, A_ub=upper, b_ub=bounds, A_eq=equal, b_eq=[1.0], method="highs")
+    single: Array = np.clip(solved.x[:options], 0, None)
+    return single / single.sum()

@@ -1,0 +1,382 @@
+"""Distributional pluralism: how near each model's answers are to each community's.
+
+Arithmetic over option probabilities and the tables of respondents who were held out. Every model
+stands beside what needs no model: uniform answers, the mean of the other items of a battery, the
+pooled table, the community's own table (the noise that is left between two halves of the same
+people), and the best that any single answerer could do for all.
+
+The cross matrix is read down its columns: who serves this community best. Along a row one mostly
+reads how near a community is to uniform.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from assets.evaluation.distances import (
+    Array,
+    best_single_predictor,
+    jensen_shannon,
+    total_variation,
+)
+from assets.opinion_tables import OpinionTable, read_opinions
+from assets.rows import LIBRARIES, read_rows, write_rows
+from assets.sources.questionnaire import UNSEEN
+from registry.errors import MethodError
+from registry.method import Method, Role
+from registry.typed import Frozen
+
+if TYPE_CHECKING:
+    from registry.context import Context
+
+Slice = Literal["asked", "unseen wording", "unseen questions"]
+SLICES: tuple[Slice, ...] = ("asked", "unseen wording", "unseen questions")
+Metric = Callable[[Array, Array], Array]
+METRICS: dict[str, Metric] = {"tv": total_variation, "jsd": jensen_shannon}
+_NORMAL = 1.959964
+"""The 97.5 % point of the standard normal distribution."""
+
+
+class Params(Frozen):
+    """How sure the figures are made."""
+
+    resamples: int = Field(default=400, ge=50)
+    """Draws of new respondents, for the intervals."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """What is known of one item."""
+
+    id: str
+    battery: str
+    options: tuple[str, ...]
+    held_out: bool
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A model's answers: for each slice and item, one distribution a wording and order."""
+
+    label: str
+    community: str | None
+    single: Mapping[tuple[Slice, str], Array]
+    """Shape (wordings x orders, options), normalised over the options."""
+    outside: Mapping[Slice, float]
+    """Mean probability mass outside the options."""
+
+    def mean(self, part: Slice, item: str) -> Array:
+        """The distribution averaged over wordings and orders."""
+        averaged: Array = self.single[part, item].mean(axis=0)
+        return averaged / averaged.sum()
+
+
+def read_items(questionnaire: Path) -> dict[str, Item]:
+    """The items of a questionnaire, in its order."""
+    items: dict[str, Item] = {}
+    for row in read_rows(questionnaire / "items.parquet").to_dicts():
+        items.setdefault(
+            row["item"], Item(row["item"], row["battery"], tuple(row["options"]), row["held_out"])
+        )
+    return items
+
+
+def slice_of(held_out: bool, wording: str) -> Slice:
+    """The slice in which a question is reported."""
+    if held_out:
+        return "unseen questions"
+    return "unseen wording" if wording == UNSEEN else "asked"
+
+
+def read_answers(files: Path) -> Answers:
+    """The answers of one model from its `option-probabilities` artifact."""
+    named = json.loads((files / "model.json").read_text())
+    community = named["community"]
+    label = f"{named['model']}@{community}" if community else named["model"]
+    found: dict[tuple[Slice, str], dict[tuple[str, str], list[float]]] = {}
+    outside: dict[Slice, list[float]] = {part: [] for part in SLICES}
+    for row in read_rows(files / "probabilities.parquet").to_dicts():
+        part = slice_of(row["held_out"], row["wording"])
+        variants = found.setdefault((part, row["item"]), {})
+        variants.setdefault((row["wording"], row["order"]), []).append(row["probability"])
+        if row["position"] == 1:
+            outside[part].append(row["outside"])
+    single = {key: np.array(list(variants.values())) for key, variants in found.items()}
+    return Answers(
+        label,
+        community,
+        {key: rows / rows.sum(axis=1, keepdims=True) for key, rows in single.items()},
+        {part: float(np.mean(masses)) for part, masses in outside.items() if masses},
+    )
+
+
+def items_of(part: Slice, items: Mapping[str, Item]) -> list[Item]:
+    """The items that a slice reports."""
+    return [item for item in items.values() if item.held_out == (part == "unseen questions")]
+
+
+def battery_mean(item: Item, items: Mapping[str, Item], table: Mapping[str, Array]) -> Array:
+    """The mean answer to the *other* asked items of a battery; uniform where there is none."""
+    others = [
+        table[other.id]
+        for other in items.values()
+        if other.battery == item.battery and other.id != item.id and not other.held_out
+    ]
+    if not others:
+        return np.full(len(item.options), 1 / len(item.options))
+    return np.mean(others, axis=0)  # type: ignore[no-any-return]
+
+
+Predictor = Callable[[Slice, Item, str], Array]
+"""Slice, item and community to the predicted distribution."""
+
+
+def baselines(
+    items: Mapping[str, Item],
+    learned: Mapping[str, Mapping[str, Array]],
+    held: Mapping[str, Mapping[str, Array]],
+) -> dict[str, Predictor]:
+    """What needs no model. A table of an unseen question is not known to any learner."""
+    pooled = {
+        item: np.mean([table[item] for table in learned.values()], axis=0) for item in items
+    }
+    single = {
+        item: best_single_predictor([table[item] for table in held.values()]) for item in items
+    }
+
+    def uniform(_: Slice, item: Item, __: str) -> Array:
+        return np.full(len(item.options), 1 / len(item.options))
+
+    def battery(_: Slice, item: Item, community: str) -> Array:
+        return battery_mean(item, items, learned[community])
+
+    def pooled_table(part: Slice, item: Item, _: str) -> Array:
+        if part == "unseen questions":
+            return battery_mean(item, items, pooled)
+        return pooled[item.id]
+
+    def best_single(_: Slice, item: Item, __: str) -> Array:
+        return single[item.id]
+
+    def own_table(_: Slice, item: Item, community: str) -> Array:
+        return learned[community][item.id]
+
+    return {
+        "uniform": uniform,
+        "table of battery means": battery,
+        "pooled table": pooled_table,
+        "best single predictor (sees the answers)": best_single,
+        "own table (noise floor)": own_table,
+    }
+
+
+def resample(
+    tables: Mapping[str, OpinionTable], draws: int, source: np.random.Generator
+) -> dict[str, Array]:
+    """New respondents for every item, as many as the table's effective number.
+
+    Shape (draws, options) for each item. Items are drawn on their own, since a table of shares does
+    not say who answered which two questions alike; see docs/pluralism.md for what that leaves out.
+    """
+    return {
+        item: source.multinomial(max(1, round(table.n_effective)), np.array(table.shares), draws)
+        / max(1, round(table.n_effective))
+        for item, table in tables.items()
+    }
+
+
+def score(
+    predicted: Sequence[Array], held: Sequence[Array], redrawn: Sequence[Array], metric: Metric
+) -> tuple[float, Array]:
+    """Mean distance over items, and the same for each redrawn set of respondents."""
+    value = float(np.mean([metric(p, h) for p, h in zip(predicted, held, strict=True)]))
+    again = np.mean([metric(p[None], r) for p, r in zip(predicted, redrawn, strict=True)], axis=0)
+    return value, again
+
+
+def interval(value: float, again: Array) -> tuple[float, float]:
+    """A 95 % interval over respondents: the value and the spread of the redrawn values.
+
+    The redrawn values themselves lie higher, since noise adds to every distance; so only their
+    spread is used.
+    """
+    margin = _NORMAL * float(np.std(again, ddof=1))
+    return value - margin, value + margin
+
+
+def run(context: Context) -> None:
+    """Scores every model and baseline on every community, and draws the cross matrix."""
+    from assets.evaluation.cross_matrix import draw, markdown
+
+    params = context.typed(Params)
+    items = read_items(context.input("questionnaire").files)
+    options = {item.id: item.options for item in items.values()}
+    tables = {
+        profile.id: (
+            read_opinions(profile.table("opinions.csv"), options),
+            read_opinions(profile.table("evaluation/opinions.csv"), options),
+        )
+        for profile in context.profiles
+    }
+    if not tables:
+        raise MethodError("no community to score on", mend="admit a profile, or widen `communities`")
+    learned = {c: _shares(learning) for c, (learning, _) in tables.items()}
+    held = {c: _shares(evaluation) for c, (_, evaluation) in tables.items()}
+    source = np.random.default_rng(context.seed)
+    redrawn = {c: resample(t[1], params.resamples, source) for c, t in tables.items()}
+    models = [read_answers(given.files) for given in context.inputs("answers")]
+    predictors = baselines(items, learned, held)
+    predictors |= {model.label: partial(_answer, model) for model in models}
+    rows: list[dict[str, Any]] = []
+    samples: dict[tuple[str, str, str], Array] = {}
+    for part in SLICES:
+        chosen = items_of(part, items)
+        for community in tables if chosen else ():
+            goal = [held[community][item.id] for item in chosen]
+            again = [redrawn[community][item.id] for item in chosen]
+            for label, predictor in predictors.items():
+                predicted = [predictor(part, item, community) for item in chosen]
+                for name, metric in METRICS.items():
+                    value, spread = score(predicted, goal, again, metric)
+                    low, high = interval(value, spread)
+                    rows.append(_row(part, community, label, name, value, low, high, chosen))
+                    if name == "tv":
+                        samples[part, community, label] = spread
+    rows += _single_order_rows(models, held, items)
+    write_rows(context.out / "scores.parquet", rows)
+    comparisons = list(_comparisons(rows, samples, models, list(tables)))
+    names = {profile.id: profile.name for profile in context.profiles}
+    matrix = matrix_of(rows, models, list(tables))
+    summary = {
+        "schema_version": 1,
+        "communities": names,
+        "items": {part: len(items_of(part, items)) for part in SLICES},
+        "metric": "mean total variation to respondents held out",
+        "cross_matrix": matrix,
+        "own_minus_pooled": comparisons,
+        "outside": {model.label: model.outside for model in models},
+        "scores": rows,
+    }
+    (context.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    (context.out / "cross-matrix.md").write_text(markdown(matrix, names, comparisons))
+    draw(matrix, names, context.out / "cross-matrix.png")
+    context.progress(1, 1)
+
+
+def _shares(table: Mapping[str, OpinionTable]) -> dict[str, Array]:
+    return {item: np.array(t.shares) / sum(t.shares) for item, t in table.items()}
+
+
+def _answer(model: Answers, part: Slice, item: Item, _: str) -> Array:
+    return model.mean(part, item.id)
+
+
+def _row(
+    part: str,
+    community: str,
+    label: str,
+    metric: str,
+    value: float,
+    low: float,
+    high: float,
+    chosen: Sequence[Item],
+) -> dict[str, Any]:
+    return {
+        "slice": part,
+        "community": community,
+        "predictor": label,
+        "metric": metric,
+        "value": value,
+        "low": max(0.0, low),
+        "high": high,
+        "items": len(chosen),
+    }
+
+
+def _single_order_rows(
+    models: Sequence[Answers], held: Mapping[str, Mapping[str, Array]], items: Mapping[str, Item]
+) -> list[dict[str, Any]]:
+    """The mean distance of single wordings and orders, which averaging hides."""
+    rows = []
+    for model in models:
+        for part in SLICES:
+            chosen = items_of(part, items)
+            for community in held if chosen else ():
+                values = [
+                    float(total_variation(model.single[part, i.id], held[community][i.id]).mean())
+                    for i in chosen
+                ]
+                mean = float(np.mean(values))
+                row = _row(part, community, model.label, "tv-single", mean, mean, mean, chosen)
+                rows.append(row | {"low": None, "high": None})
+    return rows
+
+
+def matrix_of(
+    rows: Sequence[Mapping[str, Any]], models: Sequence[Answers], communities: Sequence[str]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Total variation by slice, predictor and community."""
+    matrix: dict[str, dict[str, dict[str, float]]] = {}
+    for row in rows:
+        if row["metric"] == "tv":
+            line = matrix.setdefault(row["slice"], {}).setdefault(row["predictor"], {})
+            line[row["community"]] = row["value"]
+    return matrix
+
+
+def _comparisons(
+    rows: Sequence[Mapping[str, Any]],
+    samples: Mapping[tuple[str, str, str], Array],
+    models: Sequence[Answers],
+    communities: Sequence[str],
+) -> Any:
+    """Own model minus each model for all, per community, with an interval over respondents."""
+    values = {
+        (r["slice"], r["community"], r["predictor"]): r["value"] for r in rows if r["metric"] == "tv"
+    }
+    for part in SLICES:
+        for community in communities:
+            for own in (m for m in models if m.community == community):
+                for other in (m for m in models if m.community is None):
+                    if (part, community, own.label) not in values:
+                        continue
+                    value = (
+                        values[part, community, own.label] - values[part, community, other.label]
+                    )
+                    spread = (
+                        samples[part, community, own.label] - samples[part, community, other.label]
+                    )
+                    low, high = interval(value, spread)
+                    yield {
+                        "slice": part,
+                        "community": community,
+                        "own": own.label,
+                        "other": other.label,
+                        "difference": value,
+                        "low": low,
+                        "high": high,
+                    }
+
+
+method = Method(
+    name="pluralism",
+    kind="evaluation",
+    description="How near each model's answers are to each community's, with a cross matrix.",
+    params=Params,
+    run=run,
+    inputs={
+        "answers": Role("evaluation", "option probabilities of the models", many=True),
+        "questionnaire": Role("dataset", "the items in every wording"),
+    },
+    reads=("opinions.csv", "evaluation/opinions.csv"),
+    use="evaluate",
+    libraries=(*LIBRARIES, "numpy", "scipy", "matplotlib"),
+)

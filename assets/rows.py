@@ -1,0 +1,37 @@
+"""Rows of datasets: their identity, and how they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from registry.artifact import digest_of
+
+if TYPE_CHECKING:
+    import polars
+
+LIBRARIES = ("polars",)
+
+
+def row_id(origin: str, content: Any) -> str:
+    """The identity of a row: 16 hex digits from what it holds and where it comes from."""
+    return digest_of([origin, content])[:16]
+
+
+def write_rows(
+    path: Path, rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any] | None = None
+) -> None:
+    """Writes rows as Parquet; `schema` is needed where there may be none."""
+    import polars
+
+    frame = polars.DataFrame(list(rows), schema=schema, infer_schema_length=None, orient="row")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.write_parquet(path, compression="zstd", statistics=False)
+
+
+def read_rows(path: Path) -> polars.DataFrame:
+    """Reads a Parquet file."""
+    import polars
+
+    return polars.read_parquet(path)

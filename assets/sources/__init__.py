@@ -1,0 +1,1 @@
+"""Where rows and profiles come from, one module for each source."""

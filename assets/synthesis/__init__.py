@@ -1,0 +1,1 @@
+"""How rows for learning are made from sources and profiles."""

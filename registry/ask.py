@@ -1,0 +1,61 @@
+"""Asks a made model; what answers is found through the entry-point group `chorus.answers`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Protocol
+
+from registry.errors import UsageError
+from registry.graph import Graph, Node
+
+GROUP = "chorus.answers"
+SURVEY_NOTICE = (
+    "Estimates what survey respondents answered. Nobody who answered has endorsed this model; "
+    "it speaks for no one."
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said."""
+
+    text: str | None
+    """Its words, where no options were given."""
+    options: dict[str, float]
+    """The probability of each option, averaged over option orders."""
+    outside: float | None
+    """The probability mass that it gave to anything but the options."""
+
+
+class Answerer(Protocol):
+    """Loads the model in a folder and lets it answer."""
+
+    def __call__(self, files: Path, question: str, options: tuple[str, ...]) -> Answer:
+        """The answer to one question."""
+        ...
+
+
+def ask(graph: Graph, node: Node, question: str, options: tuple[str, ...]) -> Answer:
+    """Lets the model that a node made answer a question."""
+    if node.declaration.kind != "model":
+        raise UsageError(f"is a {node.declaration.kind}; only models answer", where=node.id)
+    if len(options) == 1 or len(set(options)) != len(options):
+        raise UsageError("give two or more different options", where="--options")
+    artifact = graph.artifact(node)
+    if artifact.read_manifest() is None:
+        raise UsageError(
+            "has not been made", where=node.id, mend=f"run `chorus make {node.id} --upstream`"
+        )
+    points = {point.name: point for point in entry_points(group=GROUP)}
+    if "default" not in points:
+        raise UsageError("no installed package offers an answerer", where=GROUP)
+    answerer: Answerer = points["default"].load()
+    return answerer(artifact.files, question, options)
+
+
+def notice(graph: Graph, node: Node) -> str:
+    """The sentence that belongs beside answers of models that no community endorsed."""
+    kinds = {graph.project.profiles[c].profile.kind for c in graph.permissions(node)}
+    return SURVEY_NOTICE if kinds - {"self-described"} else ""

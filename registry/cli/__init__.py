@@ -1,0 +1,61 @@
+"""The command line: one module per noun. Heavy libraries load only inside the commands.
+
+Exit codes: 0 ok, 1 checks failed, 2 usage, 3 integrity broken, 4 consent or licence refusal,
+130 interrupted. Messages go to standard error, results to standard output.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from registry.cli import asking, lineage, making, project, reading
+from registry.errors import ChorusError, ExitCode
+
+EPILOG = """
+Examples:  chorus status  |  chorus make --all  |  chorus make community-sft@age-22-34 --upstream  |
+chorus ask community-sft@age-22-34 "How important is voting?" --options "Very" "Not at all"  |
+chorus lineage verify community-sft@age-22-34
+"""
+
+app = typer.Typer(
+    name="chorus",
+    help="A declarative registry of datasets and models, aligned with many communities.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+for module in (project, reading, making, asking, lineage):
+    module.register(app)
+
+
+def main() -> None:
+    """Runs the command line; every failure becomes a message and an exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except ChorusError as error:
+        sys.stderr.write(f"{error}\n")
+        code = error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; what was being made is kept beside its target\n")
+        code = ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        code = ExitCode.OK
+    except Exception as error:
+        code = _usage(error)
+    sys.exit(int(code or 0))
+
+
+def _usage(error: Exception) -> int:
+    """Shows a mistake on the command line; anything else keeps its traceback."""
+    show = getattr(error, "show", None)
+    if type(error).__name__ == "Abort":
+        sys.stderr.write("interrupted\n")
+        return ExitCode.INTERRUPTED
+    if show is None:
+        raise error
+    show()
+    return int(getattr(error, "exit_code", ExitCode.USAGE))

@@ -1,0 +1,58 @@
+"""`chorus ask`: puts a question to a made model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from registry.cli.output import Json, print_json, print_rows, say
+from registry.cli.reading import load
+from registry.errors import UsageError
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this module's command."""
+    app.command("ask", rich_help_panel="Look")(ask)
+
+
+def ask(
+    model: Annotated[str, typer.Argument(help="A made model, such as pooled-sft.")],
+    question: Annotated[str, typer.Argument(help="The question, in quotes.")],
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--options", "-o", help="The options: --options Yes No \"Not sure\"."),
+    ] = None,
+    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    json: Json = False,
+) -> None:
+    """Ask a model; with options it shows the probability of each."""
+    from registry.ask import ask as put
+    from registry.ask import notice
+
+    graph = load()
+    node = graph.node(model)
+    if more and not options:
+        raise UsageError(f"does not know what {more[0]!r} is", mend="put options after --options")
+    parts = (*(options or ()), *(more or ()))
+    answer = put(graph, node, question, parts)
+    sentence = notice(graph, node)
+    if json:
+        print_json(
+            model=node.id,
+            question=question,
+            text=answer.text,
+            options=answer.options,
+            outside=answer.outside,
+            notice=sentence,
+        )
+        return
+    if answer.text is not None:
+        print_rows([(answer.text,)])
+    else:
+        print_rows(
+            [(o, f"{share:6.1%}  {'█' * round(share * 40)}") for o, share in answer.options.items()]
+        )
+        say(f"({answer.outside:.1%} of the probability lay outside the options)")
+    if sentence:
+        say(sentence)

@@ -1,0 +1,140 @@
+"""`chorus list`, `show`, `status` and `runs`: what exists, and where it stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from registry.cli.output import Json, print_json, print_rows
+
+if TYPE_CHECKING:
+    from registry.graph import Graph, Node
+
+_PANEL = "Look"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this module's commands."""
+    app.command("list", rich_help_panel=_PANEL)(list_nodes)
+    app.command("show", rich_help_panel=_PANEL)(show_node)
+    app.command("status", rich_help_panel=_PANEL)(show_status)
+    app.command("runs", rich_help_panel=_PANEL)(list_runs)
+
+
+def load() -> Graph:
+    """The graph of the project that holds the working directory."""
+    from registry.graph import build_graph
+    from registry.project import load_project
+
+    return build_graph(load_project())
+
+
+def list_nodes(json: Json = False) -> None:
+    """List every node: what is declared, for which community."""
+    graph = load()
+    nodes = [_summary(node) for node in graph.nodes.values()]
+    if json:
+        print_json(nodes=nodes)
+    else:
+        print_rows([("NODE", "KIND", "METHOD", "DESCRIPTION"), *(_line(n) for n in nodes)])
+
+
+def _summary(node: Node) -> dict[str, Any]:
+    return {
+        "node": node.id,
+        "kind": node.declaration.kind,
+        "method": node.declared.method.name,
+        "community": node.community,
+        "description": node.declaration.description,
+    }
+
+
+def _line(summary: dict[str, Any]) -> tuple[str, str, str, str]:
+    text = summary["description"]
+    short = text if len(text) <= 72 else text[:69] + "..."
+    return summary["node"], summary["kind"], summary["method"], short
+
+
+def show_node(node: str, json: Json = False) -> None:
+    """Show one node: its inputs, parameters, permissions, contract and status."""
+    from registry.status import status
+
+    graph = load()
+    chosen = graph.node(node)
+    standing = status(graph)[chosen.id]
+    declaration = chosen.declaration
+    summary = _summary(chosen) | {
+        "declared_in": chosen.declared.document.path,
+        "artifact": chosen.path,
+        "status": {"state": standing.state, "reasons": list(standing.reasons)},
+        "inputs": [{"role": e.role, "node": e.node} for e in chosen.edges],
+        "params": chosen.declared.params.model_dump(mode="json"),
+        "seed": declaration.seed,
+        "permissions": graph.permissions(chosen),
+        "contract": [e.model_dump(mode="json", exclude_none=True) for e in declaration.contract],
+        "licence": declaration.licence,
+        "resources": declaration.resources.model_dump(mode="json"),
+    }
+    if json:
+        print_json(**summary)
+        return
+    rows = [(key, _plain(value)) for key, value in summary.items() if key not in ("contract",)]
+    rows += [
+        ("contract", f"{e.severity}: {e.expect} in {e.table} ({e.reason})")
+        for e in declaration.contract
+    ]
+    print_rows(rows)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        if set(value) == {"state", "reasons"}:
+            return ": ".join([value["state"], *value["reasons"]])
+        return ", ".join(f"{k}={v}" for k, v in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(f"{e['role']}={e['node']}" for e in value) or "none"
+    return "none" if value is None else str(value)
+
+
+def show_status(json: Json = False) -> None:
+    """Show where every node stands: missing, unrecorded, stale (and why) or current."""
+    from registry.status import status
+    from registry.store import drift
+
+    graph = load()
+    found, drifted = status(graph), drift(graph)
+    if json:
+        nodes = [
+            {"node": s.node, "state": s.state, "reasons": list(s.reasons)} for s in found.values()
+        ]
+        print_json(nodes=nodes, out_of_date=drifted)
+        return
+    print_rows([(s.node, s.state, "; ".join(s.reasons)) for s in found.values()])
+    states = [s.state for s in found.values()]
+    counts = [
+        f"{states.count(state)} {state}"
+        for state in ("missing", "unrecorded", "stale", "current")
+        if states.count(state)
+    ]
+    print_rows([(f"{len(states)} nodes: " + ", ".join(counts),)])
+    if drifted:
+        print_rows([("out of date, run `chorus sync`: " + ", ".join(drifted),)])
+
+
+def list_runs(node: str, json: Json = False) -> None:
+    """List the attempts to make a node."""
+    from registry.runs import runs_of
+
+    graph = load()
+    chosen = graph.node(node)
+    runs = runs_of(graph.project.state, chosen.id)
+    if json:
+        print_json(node=chosen.id, runs=[run.model_dump(mode="json") for run in runs])
+        return
+    rows = [("RUN", "DOOR", "STARTED", "SECONDS", "OUTCOME")]
+    for run in runs:
+        seconds = f"{run.seconds:.1f}" if run.seconds is not None else ""
+        outcome = run.outcome + (f": {run.message.splitlines()[0]}" if run.message else "")
+        rows.append((run.id, run.door, run.started[:19].replace("T", " "), seconds, outcome))
+    print_rows(rows)

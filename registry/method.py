@@ -1,0 +1,235 @@
+"""Methods: what they are, how they are found, and the digest of their code.
+
+A method is a typed function that makes one artifact. Packages offer methods through the entry-point
+group `chorus.methods`; each entry point names a `Method`. Its module imports heavy libraries only
+inside functions, so that typed parameters load cheaply.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from registry.consent import Use
+from registry.declaration import Kind
+from registry.errors import UsageError
+from registry.strict_yaml import nearest
+from registry.typed import Frozen
+
+if TYPE_CHECKING:
+    from registry.context import Context
+
+GROUP = "chorus.methods"
+
+
+class SourcePathMark:
+    """Marks a parameter that names a file or folder of the project that the method reads."""
+
+
+SourcePath = Annotated[str, SourcePathMark()]
+"""A path below the project's root; its bytes count as an input."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a method takes under one name."""
+
+    kind: Kind
+    """The kind of artifact."""
+    description: str
+    """What it is for."""
+    many: bool = False
+    """Whether it takes several: a list, or one artifact of each community."""
+    optional: bool = False
+    """Whether a declaration may leave it out."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A typed function that makes an artifact."""
+
+    name: str
+    kind: Kind
+    description: str
+    params: type[Frozen]
+    run: Callable[[Context], None]
+    inputs: Mapping[str, Role] = field(default_factory=dict)
+    reads: tuple[str, ...] = ()
+    """Tables of the profiles that it reads; `evaluation/...` is for evaluations only."""
+    profile_fields: tuple[str, ...] = ()
+    """Top-level fields of the profiles that it reads."""
+    use: Use | None = None
+    """What it uses profiles for; each must grant this use."""
+    libraries: tuple[str, ...] = ()
+    """Distributions whose versions belong to the result."""
+    network: bool = False
+    """Whether it may reach the network (a model hub); others run with offline switches."""
+
+    def __post_init__(self) -> None:
+        evaluation_tables = [table for table in self.reads if table.startswith("evaluation/")]
+        if evaluation_tables and self.kind != "evaluation":
+            raise UsageError(
+                f"the method reads {evaluation_tables[0]}, which only evaluations may read",
+                where=f"method {self.name}",
+            )
+        if self.reads and self.use is None:
+            raise UsageError("reads profiles but names no use", where=f"method {self.name}")
+
+    def source_paths(self, params: Frozen) -> tuple[str, ...]:
+        """The project paths that `params` name as sources."""
+        return tuple(sorted(_marked_paths(params)))
+
+
+def _marked_paths(params: Frozen) -> Iterator[str]:
+    for name, info in type(params).model_fields.items():
+        value = getattr(params, name)
+        if isinstance(value, str) and any(isinstance(m, SourcePathMark) for m in info.metadata):
+            yield value
+        elif isinstance(value, Frozen):
+            yield from _marked_paths(value)
+
+
+@lru_cache(maxsize=1)
+def _entry_points() -> Mapping[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def method_names() -> list[str]:
+    """The names of all methods that installed packages offer."""
+    return sorted(_entry_points())
+
+
+@lru_cache(maxsize=None)
+def load_method(name: str) -> Method:
+    """The method called `name`; raises UsageError where no package offers it."""
+    point = _entry_points().get(name)
+    if point is None:
+        hint = nearest(name, method_names()) or "known methods: " + ", ".join(method_names())
+        raise UsageError(f"no installed package offers the method {name!r}", mend=hint)
+    method = point.load()
+    if not isinstance(method, Method):
+        raise UsageError(f"the entry point {point.value} is no Method", where=f"method {name}")
+    return method
+
+
+@dataclass(frozen=True)
+class Code:
+    """Which code a method is: its digest, and the distribution that it came with."""
+
+    digest: str
+    distribution: str
+    version: str
+
+
+@lru_cache(maxsize=None)
+def code_of(name: str) -> Code:
+    """The code of a method: its module, and what that imports of its own top-level package."""
+    load_method(name)
+    point = _entry_points()[name]
+    distribution = point.dist.name if point.dist is not None else ""
+    digest = hashlib.sha256()
+    for module, path in sorted(_closure(point.module).items()):
+        digest.update(f"{module}\0{_syntax_digest(path, path.stat().st_mtime_ns)}\0".encode())
+    return Code(digest.hexdigest(), distribution, version(distribution) if distribution else "")
+
+
+def forget_code() -> None:
+    """Forgets cached digests, for processes that outlive an edit of the code."""
+    code_of.cache_clear()
+
+
+def _closure(module: str) -> dict[str, Path]:
+    package = module.partition(".")[0]
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in found or (path := _module_path(name)) is None:
+            continue
+        found[name] = path
+        waiting += [n for n in _imports(path, name) if n.partition(".")[0] == package]
+    return found
+
+
+@lru_cache(maxsize=None)
+def _module_path(name: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError:
+        return None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    return Path(spec.origin)
+
+
+def _imports(path: Path, module: str) -> Iterator[str]:
+    is_package = path.name == "__init__.py"
+    for node in ast.walk(_tree(path, path.stat().st_mtime_ns)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = module.split(".")
+                parents = parents[: len(parents) - node.level + (1 if is_package else 0)]
+                base = ".".join([*parents, *([base] if base else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+@lru_cache(maxsize=None)
+def _tree(path: Path, mtime_ns: int) -> ast.Module:
+    return ast.parse(path.read_bytes())
+
+
+@lru_cache(maxsize=None)
+def _syntax_digest(path: Path, mtime_ns: int) -> str:
+    digest = hashlib.sha256()
+    for token in _tokens(_tree(path, mtime_ns)):
+        digest.update(token.encode("utf-8", "surrogatepass") + b"\0")
+    return digest.hexdigest()
+
+
+def _tokens(node: Any) -> Iterator[str]:
+    """The syntax tree without comments, docstrings and empty fields.
+
+    Written out by hand since `ast.dump` differs between Python versions.
+    """
+    if isinstance(node, ast.AST):
+        yield f"({type(node).__name__}"
+        for name, value in ast.iter_fields(node):
+            if value is None or value == [] or name in ("type_comment", "kind"):
+                continue
+            body = _without_docstring(node) if name == "body" and isinstance(value, list) else value
+            yield name
+            yield from _tokens(body)
+        yield ")"
+    elif isinstance(node, list):
+        yield "["
+        for element in node:
+            yield from _tokens(element)
+        yield "]"
+    else:
+        yield f"{type(node).__name__}:{node!r}"
+
+
+def _without_docstring(node: ast.AST) -> list[ast.stmt]:
+    body: list[ast.stmt] = node.body  # type: ignore[attr-defined]
+    if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+        return [s for s in body if not _is_bare_string(s)]
+    return body
+
+
+def _is_bare_string(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )

@@ -1,0 +1,151 @@
+"""Finds the project, and loads its declarations and value profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from registry.artifact import Hasher
+from registry.declaration import FOLDERS, Declaration
+from registry.errors import Place, Problem, ProblemsError, UsageError, relative
+from registry.method import Method, load_method
+from registry.profile import Profile, read_profile
+from registry.strict_yaml import Document, read, typed
+from registry.typed import Frozen
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A declaration with its file, its method and its typed parameters."""
+
+    declaration: Declaration
+    document: Document
+    method: Method
+    params: Frozen
+
+    @property
+    def name(self) -> str:
+        """The declaration's name."""
+        return self.declaration.name
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project on disk: declarations, profiles, and the places of its own state."""
+
+    root: Path
+    declarations: Mapping[str, Declared] = field(repr=False)
+    profiles: Mapping[str, Profile] = field(repr=False)
+
+    @property
+    def communities(self) -> tuple[str, ...]:
+        """The profiles that are accepted or admitted, and not suspended, by id."""
+        return tuple(sorted(p.id for p in self.profiles.values() if p.active))
+
+    @property
+    def state(self) -> Path:
+        """Runs, locks and digests: outside Git and DVC."""
+        return self.root / ".chorus"
+
+    @cached_property
+    def hasher(self) -> Hasher:
+        """Digests of this project's files, remembered between commands."""
+        return Hasher(self.state / "digests.json")
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The project that holds `start` (the working directory by default)."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "registry").is_dir() and (folder / "value_profiles").is_dir():
+            return folder
+    raise UsageError(
+        "no Chorus project here",
+        where=str(here),
+        why="a project is a folder with registry/ and value_profiles/",
+        mend="change into one, or start one with `chorus init DIR`",
+    )
+
+
+def load_project(start: Path | None = None) -> Project:
+    """Loads the project; raises ProblemsError with everything that is wrong in all its files."""
+    root = find_root(start)
+    problems: list[Problem] = []
+    declarations: dict[str, Declared] = {}
+    for folder, kind in FOLDERS.items():
+        for path in sorted((root / "registry" / folder).glob("*")):
+            if path.name.startswith((".", "__")) or path.is_dir():
+                continue
+            declared, found = _read_declaration(path, kind, root)
+            problems += found
+            if declared is None:
+                continue
+            if declared.name in declarations:
+                other = declarations[declared.name].document.path
+                what = f"declares {declared.name!r}, which {other} declares too"
+                problems.append(declared.document.problem(("name",), what, "rename one of them"))
+            declarations[declared.name] = declared
+    profiles, profile_problems = _read_profiles(root)
+    problems += profile_problems
+    if problems:
+        raise ProblemsError(problems)
+    return Project(root, declarations, profiles)
+
+
+def _read_profiles(root: Path) -> tuple[dict[str, Profile], list[Problem]]:
+    profiles: dict[str, Profile] = {}
+    problems: list[Problem] = []
+    for folder in sorted((root / "value_profiles").iterdir()):
+        if folder.is_symlink() or not folder.is_dir():
+            what = "is not a profile folder"
+            mend = "remove it; value_profiles/ holds one folder a community"
+            problems.append(Problem(Place(relative(folder, root)), what, mend))
+            continue
+        profile, found = read_profile(folder, root)
+        problems += found
+        if profile is not None:
+            profiles[profile.id] = profile
+    return profiles, problems
+
+
+def _read_declaration(
+    path: Path, kind: type[Declaration], root: Path
+) -> tuple[Declared | None, list[Problem]]:
+    shown = relative(path, root)
+    if path.suffix != ".yaml":
+        what = "is not a declaration"
+        return None, [Problem(Place(shown), what, "rename it to end in .yaml, or move it away")]
+    document, problems = read(path, shown)
+    if document is None:
+        return None, problems
+    declaration, found = typed(kind, document)
+    problems += found
+    method, found = _method(document, kind)
+    problems += found
+    params: Frozen | None = None
+    if method is not None and isinstance(document.data.get("params"), dict):
+        params, found = typed(method.params, document, ("params",))
+        problems += found
+    if declaration is None or method is None or params is None:
+        return None, problems
+    if declaration.name != path.stem:
+        what = f"is named {declaration.name!r} in the file {path.name}"
+        problems.append(document.problem(("name",), what, "give both one name"))
+    return Declared(declaration, document, method, params), problems
+
+
+def _method(document: Document, kind: type[Declaration]) -> tuple[Method | None, list[Problem]]:
+    name = document.data.get("method") if isinstance(document.data, dict) else None
+    if not isinstance(name, str):
+        return None, []
+    try:
+        method = load_method(name)
+    except UsageError as error:
+        return None, [document.problem(("method",), error.what, error.mend)]
+    if method.kind != kind.kind:
+        what = f"the method {name!r} makes a {method.kind}, and this declares a {kind.kind}"
+        mend = f"move the file to registry/{method.kind}s, or choose another method"
+        return None, [document.problem(("method",), what, mend)]
+    return method, []

@@ -1,0 +1,231 @@
+"""Contracts: one pass of DuckDB SQL over the Parquet files of an artifact.
+
+Expectations speak Great Expectations' vocabulary; each becomes one aggregate that counts the rows
+that break it, and all aggregates of a table are read in one query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from registry.artifact import CheckResult
+from registry.declaration import ARGUMENTS, Expectation
+from registry.errors import ContractError
+
+if TYPE_CHECKING:
+    import duckdb
+
+EXAMPLES = 5
+"""Failing rows that a message shows."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one expectation, with examples of the rows that break it."""
+
+    expectation: Expectation
+    unexpected: int
+    detail: str = ""
+    examples: tuple[str, ...] = ()
+
+    @property
+    def success(self) -> bool:
+        """Whether the artifact met it."""
+        return self.unexpected == 0
+
+    @property
+    def stops(self) -> bool:
+        """Whether it stops everything downstream."""
+        return not self.success and self.expectation.severity == "error"
+
+    def to_result(self) -> CheckResult:
+        """The part that belongs into the manifest."""
+        given = self.expectation
+        return CheckResult(
+            expect=given.expect,
+            table=given.table,
+            arguments=arguments(given),
+            severity=given.severity,
+            reason=given.reason,
+            success=self.success,
+            unexpected=self.unexpected,
+            found=self.detail,
+        )
+
+    def __str__(self) -> str:
+        given = self.expectation
+        shown = ", ".join(f"{name}={value}" for name, value in arguments(given).items())
+        head = f"{given.severity}: {given.expect}({shown}) in {given.table}"
+        body = self.detail or f"{self.unexpected:,} rows break it"
+        rows = "".join(f"\n      {row}" for row in self.examples)
+        return f"{head}: {body}\n    why: {given.reason}{rows}"
+
+
+def arguments(expectation: Expectation) -> dict[str, Any]:
+    """The arguments that an expectation gives."""
+    dumped = expectation.model_dump(mode="json", include=set(ARGUMENTS))
+    return {name: value for name, value in dumped.items() if value is not None}
+
+
+def check(files: Path, contract: Sequence[Expectation]) -> tuple[Verdict, ...]:
+    """Checks every expectation against the Parquet files below `files`."""
+    if not contract:
+        return ()
+    import duckdb
+
+    verdicts: dict[int, Verdict] = {}
+    with duckdb.connect() as connection:
+        for table in sorted({e.table for e in contract}):
+            numbered = [(i, e) for i, e in enumerate(contract) if e.table == table]
+            for (index, _), verdict in zip(
+                numbered, _check_table(connection, files, [e for _, e in numbered]), strict=True
+            ):
+                verdicts[index] = verdict
+    return tuple(verdicts[index] for index in range(len(contract)))
+
+
+def require(verdicts: Sequence[Verdict], node: str, kept: Path) -> None:
+    """Raises ContractError if any verdict stops everything downstream."""
+    stopping = [v for v in verdicts if v.stops]
+    if stopping:
+        lines = "".join(f"\n  - {verdict}" for verdict in stopping)
+        raise ContractError(
+            f"the contract is broken:{lines}",
+            where=node,
+            why="nothing downstream is made from rows that break their contract; "
+            "the artifact that stood there before is untouched",
+            mend=f"look at the rows in {kept}, then mend the method, its inputs or the contract",
+        )
+
+
+def _check_table(
+    connection: duckdb.DuckDBPyConnection, files: Path, expectations: Sequence[Expectation]
+) -> list[Verdict]:
+    path = files / expectations[0].table
+    if not path.is_file():
+        return [Verdict(e, 1, detail="the artifact has no such table") for e in expectations]
+    source = f"read_parquet({_literal(str(path))})"
+    columns = [row[0] for row in connection.execute(f"describe select * from {source}").fetchall()]
+    verdicts: dict[int, Verdict] = {}
+    aggregates: list[tuple[int, str]] = []
+    for index, expectation in enumerate(expectations):
+        absent = [c for c in _columns(expectation) if c not in columns]
+        if absent:
+            detail = f"the table has no column {', '.join(absent)}; it has {', '.join(columns)}"
+            verdicts[index] = Verdict(expectation, 1, detail=detail)
+        elif expectation.expect == "expect_table_columns_to_match_set":
+            verdicts[index] = _match_columns(expectation, columns)
+        else:
+            aggregates.append((index, _aggregate(expectation)))
+    if aggregates:
+        query = f"select {', '.join(sql for _, sql in aggregates)} from {source}"
+        row = connection.execute(query).fetchone()
+        assert row is not None  # an aggregate without groups has exactly one row
+        for (index, _), value in zip(aggregates, row, strict=True):
+            verdicts[index] = _verdict(connection, source, expectations[index], value)
+    return [verdicts[index] for index in range(len(expectations))]
+
+
+def _columns(expectation: Expectation) -> tuple[str, ...]:
+    single = (expectation.column,) if expectation.column is not None else ()
+    return single + (expectation.column_list or ())
+
+
+def _match_columns(expectation: Expectation, columns: Sequence[str]) -> Verdict:
+    wanted = set(expectation.column_set or ())
+    extra, lacking = sorted(set(columns) - wanted), sorted(wanted - set(columns))
+    parts = [f"has the extra column {c}" for c in extra] + [f"lacks {c}" for c in lacking]
+    return Verdict(expectation, len(parts), detail="the table " + ", ".join(parts))
+
+
+def _verdict(
+    connection: duckdb.DuckDBPyConnection, source: str, expectation: Expectation, value: Any
+) -> Verdict:
+    kind = expectation.expect
+    if kind in ("expect_table_row_count_to_be_between", "expect_column_mean_to_be_between"):
+        outside = value is None or not _within(expectation, float(value))
+        what = "rows" if kind.startswith("expect_table") else "the mean"
+        return Verdict(expectation, int(outside), detail=f"found {value} ({what})")
+    broken = int(value or 0)
+    if broken == 0:
+        return Verdict(expectation, 0)
+    condition = _broken_row(expectation)
+    if condition is None:
+        keys = ", ".join(_name(c) for c in _columns(expectation))
+        query = (
+            f"select {keys}, count(*) as times from {source} group by all "
+            f"having count(*) > 1 order by all limit {EXAMPLES}"
+        )
+    else:
+        query = f"select * from {source} where {condition} limit {EXAMPLES}"
+    cursor = connection.execute(query)
+    names = [column[0] for column in cursor.description or ()]
+    examples = tuple(
+        ", ".join(f"{n}={_short(v)}" for n, v in zip(names, row, strict=True))
+        for row in cursor.fetchall()
+    )
+    return Verdict(expectation, broken, examples=examples)
+
+
+def _within(expectation: Expectation, value: float) -> bool:
+    low, high = expectation.min_value, expectation.max_value
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def _aggregate(expectation: Expectation) -> str:
+    condition = _broken_row(expectation)
+    if condition is not None:
+        return f"count(*) filter (where {condition})"
+    match expectation.expect:
+        case "expect_table_row_count_to_be_between":
+            return "count(*)"
+        case "expect_column_mean_to_be_between":
+            return f"avg({_name(str(expectation.column))})"
+        case _:
+            keys = ", ".join(_name(c) for c in _columns(expectation))
+            distinct = f"({keys})" if len(_columns(expectation)) > 1 else keys
+            return f"count({keys.split(', ')[0]}) - count(distinct {distinct})"
+
+
+def _broken_row(expectation: Expectation) -> str | None:
+    """The SQL condition of a row that breaks an expectation; None where it is not about rows."""
+    column = _name(expectation.column) if expectation.column is not None else ""
+    match expectation.expect:
+        case "expect_column_values_to_not_be_null":
+            return f"{column} is null"
+        case "expect_column_values_to_be_between":
+            return _outside(expectation, column)
+        case "expect_column_value_lengths_to_be_between":
+            return _outside(expectation, f"length({column})")
+        case "expect_column_values_to_be_in_set":
+            allowed = ", ".join(_literal(value) for value in expectation.value_set or ())
+            return f"cast({column} as varchar) not in ({allowed})"
+        case "expect_column_values_to_match_regex":
+            return f"not regexp_matches({column}, {_literal(expectation.regex or '')})"
+        case _:
+            return None
+
+
+def _outside(expectation: Expectation, value: str) -> str:
+    low, high = expectation.min_value, expectation.max_value
+    parts = [f"{value} < {low!r}"] if low is not None else []
+    parts += [f"{value} > {high!r}"] if high is not None else []
+    if not value.startswith("length("):
+        parts.append(f"isnan(cast({value} as double))")
+    return "(" + " or ".join(parts) + ")"
+
+
+def _name(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
+
+
+def _literal(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _short(value: Any) -> str:
+    text = str(value).replace("\n", " ")
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,149 @@
+"""Runs: one attempt to make a node. They lie in `.chorus/runs/`, outside Git and DVC."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from registry.artifact import canonical_json, write_atomically
+from registry.typed import Frozen
+
+Outcome = Literal[
+    "running", "made", "rechecked", "recorded", "failed", "refused", "interrupted", "died"
+]
+
+
+class Run(Frozen):
+    """One attempt: when, where, through which door, and how it ended."""
+
+    schema_version: int = 1
+    """The version of this schema."""
+    id: str
+    """Sorts by time."""
+    node: str
+    """The node that was made."""
+    door: str
+    """How it was asked for: `chorus make`, `dvc repro` or `dagster`."""
+    host: str
+    """The machine."""
+    pid: int
+    """The process that watched over it."""
+    started: str
+    """When it began (UTC)."""
+    ended: str | None = None
+    """When it ended (UTC)."""
+    seconds: float | None = None
+    """How long it took."""
+    outcome: Outcome = "running"
+    """How it ended."""
+    message: str = ""
+    """What went wrong, if anything."""
+    dagster_run_id: str | None = None
+    """Dagster's own id, where Dagster was the door."""
+    content: str | None = None
+    """Content digest of what was made."""
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Where a run keeps its record, its log and its curves."""
+
+    folder: Path
+    id: str
+
+    @property
+    def record(self) -> Path:
+        """The run itself."""
+        return self.folder / f"{self.id}.json"
+
+    @property
+    def log(self) -> Path:
+        """What the method printed."""
+        return self.folder / f"{self.id}.log"
+
+    @property
+    def events(self) -> Path:
+        """Progress and curves, a JSON object a line."""
+        return self.folder / f"{self.id}.events.jsonl"
+
+
+def start_run(state: Path, node: str, door: str) -> tuple[Run, RunFiles]:
+    """Opens a run and writes its first record."""
+    now = dt.datetime.now(dt.UTC)
+    run_id = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    files = RunFiles(state / "runs" / node, run_id)
+    run = Run(
+        id=run_id,
+        node=node,
+        door=door,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        started=now.isoformat(timespec="milliseconds"),
+        dagster_run_id=os.environ.get("CHORUS_DAGSTER_RUN_ID"),
+    )
+    _write(run, files)
+    return run, files
+
+
+def end_run(run: Run, files: RunFiles, outcome: Outcome, **values: Any) -> Run:
+    """Closes a run with its outcome."""
+    now = dt.datetime.now(dt.UTC)
+    seconds = (now - dt.datetime.fromisoformat(run.started)).total_seconds()
+    ended = run.model_copy(
+        update={
+            "outcome": outcome,
+            "ended": now.isoformat(timespec="milliseconds"),
+            "seconds": round(seconds, 3),
+            **values,
+        }
+    )
+    _write(ended, files)
+    return ended
+
+
+def _write(run: Run, files: RunFiles) -> None:
+    content = canonical_json(run.model_dump(mode="json"), indent=2) + b"\n"
+    write_atomically(files.record, content)
+
+
+def runs_of(state: Path, node: str) -> list[Run]:
+    """The attempts to make a node, oldest first; one whose process is gone has died."""
+    found = []
+    for path in sorted((state / "runs" / node).glob("*.json")):
+        try:
+            run = Run.model_validate_json(path.read_bytes())
+        except (ValidationError, OSError):
+            continue
+        if run.outcome == "running" and run.host == socket.gethostname() and not _alive(run.pid):
+            run = run.model_copy(update={"outcome": "died"})
+        found.append(run)
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def read_events(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The progress and curves of a run, as far as they are written."""
+    if not path.exists():
+        return
+    with path.open() as stream:
+        for line in stream:
+            if line.endswith("\n"):
+                yield json.loads(line)
