@@ -9,8 +9,9 @@ from registry.errors import MethodError
 
 if TYPE_CHECKING:
     import torch
-    from registry.context import Context
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from registry.context import Context
 
 Dtype = Literal["bfloat16", "float32"]
 LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors")
@@ -50,15 +51,13 @@ def load_model(
     model = AutoModelForCausalLM.from_pretrained(
         files, dtype=as_dtype(dtype), local_files_only=True, trust_remote_code=False
     )
-    tokenizer = AutoTokenizer.from_pretrained(
-        files, local_files_only=True, trust_remote_code=False
-    )
+    tokenizer = AutoTokenizer.from_pretrained(files, local_files_only=True, trust_remote_code=False)
     # On one position a strided slice makes torch copy the whole output matrix for every prompt.
     model.get_output_embeddings().register_forward_pre_hook(_contiguous)
     return model.to(device).eval(), tokenizer
 
 
-def _contiguous(module: Any, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+def _contiguous(_: Any, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
     return tuple(argument.contiguous() for argument in arguments)
 
 

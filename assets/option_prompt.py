@@ -88,4 +88,5 @@ def next_token_probabilities(
             logits_to_keep=1,
             use_cache=False,
         )
-    return output.logits[:, -1].float().softmax(dim=-1).cpu()
+    probabilities: torch.Tensor = output.logits[:, -1].float().softmax(dim=-1).cpu()
+    return probabilities

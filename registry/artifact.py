@@ -228,7 +228,7 @@ class Hasher:
         """Writes the cache, if anything new was hashed."""
         if self._cache is None or not self._dirty:
             return
-        alive = {key: known for key, known in self._known.items() if os.path.exists(key)}
+        alive = {key: known for key, known in self._known.items() if Path(key).exists()}
         write_atomically(self._cache, json.dumps(alive).encode())
         self._dirty = False
 

@@ -41,7 +41,7 @@ def environment(request: Mapping[str, Any], base: Mapping[str, str]) -> dict[str
         "DO_NOT_TRACK": "1",
     }
     offline = "0" if request["network"] else "1"
-    env |= {name: offline for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")}
+    env |= dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"), offline)
     if request["device"] == "cpu":
         env["CUDA_VISIBLE_DEVICES"] = ""
     return env
@@ -95,7 +95,7 @@ def main() -> int:
         described |= {"why": error.why, "mend": error.mend}
         error_file.write_text(json.dumps(described))
         return error.exit_code
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - the parent reports it
         traceback.print_exc()
         last = traceback.format_exception_only(error)[-1].strip()
         error_file.write_text(json.dumps({"kind": "MethodError", "what": last}))

@@ -63,11 +63,11 @@ class Consent(Frozen):
         if dt.date.fromisoformat(self.granted_on) > today:
             return f"holds only from {self.granted_on}", "wait, or mend granted_on"
         if self.expires_on != "never" and dt.date.fromisoformat(self.expires_on) < today:
-            return (
-                f"expired on {self.expires_on}",
+            mend = (
                 "renew the consent in profile.yaml, or suspend the profile, "
-                "which takes it out of gathering nodes",
+                "which takes it out of gathering nodes"
             )
+            return f"expired on {self.expires_on}", mend
         return None
 
 

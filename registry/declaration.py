@@ -41,7 +41,7 @@ class Resources(Frozen):
     memory: Memory = "4GiB"
     """Peak main memory, as `512MiB` or `4GiB`."""
     threads: int = Field(default=1, ge=1, le=256)
-    """CPU threads; they belong to the result, since sums in another order differ in the last bit."""
+    """CPU threads; they belong to the result, since sums in another order round otherwise."""
 
 
 ExpectationType = Literal[

@@ -107,9 +107,9 @@ class Graph:
         found: dict[str, dict[str, Use]] = {}
         for node in self.nodes.values():
             use = node.declared.method.use or _USE[node.declaration.kind]
-            own = {community: use for community in node.reads}
+            own = dict.fromkeys(node.reads, use)
             for edge in node.edges:
-                own |= {community: use for community in found[edge.node]}
+                own |= dict.fromkeys(found[edge.node], use)
             found[node.id] = dict(sorted(own.items()))
         return found
 
@@ -199,25 +199,31 @@ def _declaration_problems(declared: Declared, project: Project) -> Iterator[Prob
             mend = f"add `{role}: <name of a {wanted.kind}>` ({wanted.description})"
             yield document.problem(("inputs",), what, mend)
     for role, name, key in _input_names(declared):
-        wanted_role = method.inputs.get(role)
-        base, _, community = name.partition("@")
-        other = project.declarations.get(base)
-        if other is None:
-            what = f"names the unknown input {name!r}"
-            mend = nearest(base, list(project.declarations)) or "see `chorus list`"
-            yield document.problem(key, what, mend)
-        elif wanted_role is not None and other.declaration.kind != wanted_role.kind:
-            what = f"{name!r} is a {other.declaration.kind}; {role!r} takes a {wanted_role.kind}"
-            yield document.problem(key, what, f"name a {wanted_role.kind}")
-        elif community and other.declaration.each is None:
-            what = f"{base!r} does not fan out, so {name!r} names nothing"
-            yield document.problem(key, what, f"write {base!r}")
-        elif community and community not in _narrowed(other, project):
-            what = f"names the unknown community {community!r}"
-            mend = nearest(community, list(project.communities)) or (
-                "communities here: " + ", ".join(_narrowed(other, project))
-            )
-            yield document.problem(key, what, mend)
+        yield from _input_problems(declared, project, role, name, key)
+
+
+def _input_problems(
+    declared: Declared, project: Project, role: str, name: str, key: Key
+) -> Iterator[Problem]:
+    document, wanted_role = declared.document, declared.method.inputs.get(role)
+    base, _, community = name.partition("@")
+    other = project.declarations.get(base)
+    if other is None:
+        what = f"names the unknown input {name!r}"
+        mend = nearest(base, list(project.declarations)) or "see `chorus list`"
+        yield document.problem(key, what, mend)
+    elif wanted_role is not None and other.declaration.kind != wanted_role.kind:
+        what = f"{name!r} is a {other.declaration.kind}; {role!r} takes a {wanted_role.kind}"
+        yield document.problem(key, what, f"name a {wanted_role.kind}")
+    elif community and other.declaration.each is None:
+        what = f"{base!r} does not fan out, so {name!r} names nothing"
+        yield document.problem(key, what, f"write {base!r}")
+    elif community and community not in _narrowed(other, project):
+        what = f"names the unknown community {community!r}"
+        mend = nearest(community, list(project.communities)) or (
+            "communities here: " + ", ".join(_narrowed(other, project))
+        )
+        yield document.problem(key, what, mend)
 
 
 def _cycles(project: Project) -> list[Problem]:
@@ -277,4 +283,3 @@ def _targets(
     else:
         wanted = _narrowed(declared, project)
         yield from (f"{base}@{c}" for c in available if c in wanted)
-

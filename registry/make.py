@@ -66,9 +66,9 @@ class Report:
 class Listener:
     """What a door wants to hear while a node is made."""
 
-    waiting: Callable[[str, str], None] = lambda node, holder: None
+    waiting: Callable[[str, str], None] = lambda _node, _holder: None
     """Another process holds the node's lock."""
-    started: Callable[[str, RunFiles], None] = lambda node, files: None
+    started: Callable[[str, RunFiles], None] = lambda _node, _files: None
     """The method runs; progress can be read from the run's events."""
 
 
@@ -91,7 +91,7 @@ def make_node(
         manifest = None if force else _reusable(graph, node, artifact, causes)
         if manifest is None:
             run = _attempt(graph, node, causes, door, listener, lock)
-            report = Report(node.id, "made", run, tuple(_warnings(run, graph, node)))
+            report = Report(node.id, "made", run, tuple(_warnings(graph, node)))
         elif contract_moved(node, manifest):
             run = _recheck(graph, node, manifest, door)
             report = Report(node.id, "rechecked", run)
@@ -111,9 +111,7 @@ def make_node(
 
 
 @contextlib.contextmanager
-def node_lock(
-    state: Path, node: str, waiting: Callable[[str, str], None]
-) -> Iterator[IO[str]]:
+def node_lock(state: Path, node: str, waiting: Callable[[str, str], None]) -> Iterator[IO[str]]:
     """Holds the lock of one node; the child inherits it, so that no second attempt can start."""
     folder = state / "locks"
     folder.mkdir(parents=True, exist_ok=True)
@@ -160,9 +158,7 @@ def require_consent(graph: Graph, node: Node) -> None:
         consent.require(community, profile.consent, use, today, node.id)
 
 
-def _reusable(
-    graph: Graph, node: Node, artifact: ArtifactPath, causes: Causes
-) -> Manifest | None:
+def _reusable(graph: Graph, node: Node, artifact: ArtifactPath, causes: Causes) -> Manifest | None:
     """The manifest of an artifact that these causes would make again, if it is whole."""
     try:
         manifest = artifact.read_manifest()
@@ -303,7 +299,7 @@ def _request(
 
 def _run_method(request: Mapping[str, Any], files: RunFiles, lock: IO[str]) -> None:
     with files.log.open("wb") as log:
-        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        child = subprocess.Popen(
             [sys.executable, "-P", "-m", "registry.child"],
             stdin=subprocess.PIPE,
             stdout=log,
@@ -373,9 +369,7 @@ def _profile_entries(
     )
 
 
-def _require_unmoved(
-    graph: Graph, node: Node, causes: Causes, terms: Mapping[str, str]
-) -> None:
+def _require_unmoved(graph: Graph, node: Node, causes: Causes, terms: Mapping[str, str]) -> None:
     """Raises MovedError if anything that the method read is not what it was at the start."""
     from registry.graph import build_graph
     from registry.method import forget_code
@@ -391,9 +385,7 @@ def _require_unmoved(
         raise _moved(node, "a permission that it rests on changed")
     after = causes_of(fresh, now)
     if after != causes:
-        changed = [
-            name for name in vars(causes) if getattr(after, name) != getattr(causes, name)
-        ]
+        changed = [name for name in vars(causes) if getattr(after, name) != getattr(causes, name)]
         raise _moved(node, f"its {', '.join(changed)} changed")
 
 
@@ -423,7 +415,7 @@ def _recheck(graph: Graph, node: Node, manifest: Manifest, door: str) -> Run:
     return end_run(run, files, "rechecked", content=manifest.content)
 
 
-def _warnings(run: Run, graph: Graph, node: Node) -> Iterator[str]:
+def _warnings(graph: Graph, node: Node) -> Iterator[str]:
     manifest = graph.artifact(node).read_manifest()
     for result in manifest.checks if manifest else ():
         if not result.success:

@@ -12,7 +12,7 @@ import hashlib
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import EntryPoint, entry_points, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -90,7 +90,8 @@ class Method:
 def _marked_paths(params: Frozen) -> Iterator[str]:
     for name, info in type(params).model_fields.items():
         value = getattr(params, name)
-        if isinstance(value, str) and any(isinstance(m, SourcePathMark) for m in info.metadata):
+        marked = any(isinstance(mark, SourcePathMark) for mark in info.metadata)
+        if marked and isinstance(value, str) and value:
             yield value
         elif isinstance(value, Frozen):
             yield from _marked_paths(value)
@@ -106,7 +107,7 @@ def method_names() -> list[str]:
     return sorted(_entry_points())
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_method(name: str) -> Method:
     """The method called `name`; raises UsageError where no package offers it."""
     point = _entry_points().get(name)
@@ -128,7 +129,7 @@ class Code:
     version: str
 
 
-@lru_cache(maxsize=None)
+@cache
 def code_of(name: str) -> Code:
     """The code of a method: its module, and what that imports of its own top-level package."""
     load_method(name)
@@ -158,7 +159,7 @@ def _closure(module: str) -> dict[str, Path]:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def _module_path(name: str) -> Path | None:
     try:
         spec = importlib.util.find_spec(name)
@@ -184,12 +185,12 @@ def _imports(path: Path, module: str) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-@lru_cache(maxsize=None)
-def _tree(path: Path, mtime_ns: int) -> ast.Module:
+@cache
+def _tree(path: Path, _mtime_ns: int) -> ast.Module:
     return ast.parse(path.read_bytes())
 
 
-@lru_cache(maxsize=None)
+@cache
 def _syntax_digest(path: Path, mtime_ns: int) -> str:
     digest = hashlib.sha256()
     for token in _tokens(_tree(path, mtime_ns)):

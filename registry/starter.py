@@ -61,9 +61,7 @@ def _copy(target: Path, communities: Sequence[str], size: Size) -> None:
     if size == "tiny":
         _shrink(target)
     for community in communities:
-        shutil.copytree(
-            shipped_profiles() / community, target / "value_profiles" / community
-        )
+        shutil.copytree(shipped_profiles() / community, target / "value_profiles" / community)
     shutil.copy(source / "templates" / "README.md", target / "README.md")
     shutil.copy(source / "templates" / "gitignore", target / ".gitignore")
     shutil.copy(source / "templates" / "dvcignore", target / ".dvcignore")
@@ -82,7 +80,7 @@ def _shrink(target: Path) -> None:
 
 def _run(folder: Path, *command: str) -> None:
     program = [sys.executable, "-m", "dvc"] if command[0] == "dvc" else [command[0]]
-    done = subprocess.run(  # noqa: S603 - fixed programs and arguments
+    done = subprocess.run(
         [*program, *command[1:]], cwd=folder, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
@@ -116,8 +114,8 @@ def commit(root: Path, message: str, *, identity: bool = False) -> str | None:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(  # noqa: S603
-        ["git", *arguments],  # noqa: S607 - git is found where the user has it
+    done = subprocess.run(
+        ["git", *arguments],
         cwd=root,
         capture_output=True,
         text=True,

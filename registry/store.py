@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -40,11 +39,11 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class _Dumper(yaml.SafeDumper):
     """Writes lists indented and never an anchor, which DVC and strict readers refuse."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, _data: Any) -> bool:
         return True
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        super().increase_indent(flow, indentless=False)
 
 
 def pipeline_path(community: str | None) -> str:
@@ -104,9 +103,7 @@ def pipeline_files(graph: Graph) -> dict[str, bytes]:
 
 
 def _yaml(content: Mapping[str, Any]) -> bytes:
-    text = yaml.dump(
-        content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000
-    )
+    text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
     return (_HEADER + text).encode()
 
 
@@ -204,7 +201,7 @@ def _load_lock(path: Path) -> dict[str, Any]:
     if raw is None:
         return {}
     try:
-        lock = yaml.load(raw, Loader=_LOADER)
+        lock = yaml.load(raw, Loader=_LOADER)  # noqa: S506 - a safe loader, in C where there is one
     except yaml.YAMLError as error:
         raise UsageError(
             f"cannot be read: {error}", where=str(path), mend="restore it with `git checkout`"
@@ -262,7 +259,7 @@ def _record(by_file: Mapping[str, list[Node]]) -> bool:
 
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
-        with Repo(os.getcwd(), _wait_for_lock=True) as repo, repo.lock:
+        with Repo(str(Path.cwd()), _wait_for_lock=True) as repo, repo.lock:
             for path, nodes in by_file.items():
                 _commit(repo, path, [node.name for node in nodes])
     except (LockError, RWLockFileCorruptedError):

@@ -85,7 +85,7 @@ def parse(raw: bytes, shown_as: str) -> tuple[Document | None, list[Problem]]:
     try:
         data = builder.document()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        mark: Any = error.problem_mark or error.context_mark
         what = f"is not valid YAML: {error.problem or error.context}"
         mend = "check indentation, quotes and colons near this place"
         return None, [_marked(what, mend, mark, shown_as, lines)]
@@ -123,6 +123,10 @@ def _text_problems(lines: tuple[str, ...], path: str) -> Iterator[Problem]:
             yield Problem(Place(path, number, 1, line), what, "save the file in Unicode NFC")
 
 
+def _where(event: Any) -> tuple[int, int]:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
 class _Builder:
     """Builds plain data from YAML events, noting where every key and element stands."""
 
@@ -152,14 +156,15 @@ class _Builder:
             )
         if getattr(event, "tag", None) is not None:
             raise _RefusedError(
-                f"uses the tag {event.tag}", "remove the tag; types come from the schema",
+                f"uses the tag {event.tag}",
+                "remove the tag; types come from the schema",
                 event.start_mark,
             )
         if len(key) > MAX_DEPTH:
             raise _RefusedError(
                 f"is nested deeper than {MAX_DEPTH} levels", "flatten it", event.start_mark
             )
-        self.places.setdefault(key, (event.start_mark.line + 1, event.start_mark.column + 1))
+        self.places.setdefault(key, _where(event))
         if isinstance(event, yaml.ScalarEvent):
             return event.value
         if isinstance(event, yaml.SequenceStartEvent):
@@ -184,7 +189,7 @@ class _Builder:
                 raise _RefusedError(
                     f"has the key {name!r} twice", "keep one of the two", event.start_mark
                 )
-            self.places[(*key, name)] = (event.start_mark.line + 1, event.start_mark.column + 1)
+            self.places[*key, name] = _where(event)
             mapping[name] = self._value(next(self._events), (*key, name))
         return mapping
 
@@ -231,7 +236,7 @@ def _field_model(model: type[BaseModel], location: Key) -> type[BaseModel] | Non
     for step in location:
         if current is None or not isinstance(step, str) or step not in current.model_fields:
             return None
-        annotation = current.model_fields[step].annotation
+        annotation: Any = current.model_fields[step].annotation
         nested = isinstance(annotation, type) and issubclass(annotation, BaseModel)
         current = annotation if nested else None
     return current

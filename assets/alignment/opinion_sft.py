@@ -28,7 +28,12 @@ if TYPE_CHECKING:
     import random
 
     import torch
+
     from registry.context import Context
+
+
+_TOLERANCE = 0.02
+"""Difference in probability that bfloat16 alone can make between two ways of computing."""
 
 
 class Params(Frozen):
@@ -107,9 +112,7 @@ def batches(
         yield batch
 
 
-def option_loss(
-    logits: torch.Tensor, targets: torch.Tensor, letters: torch.Tensor
-) -> torch.Tensor:
+def option_loss(logits: torch.Tensor, targets: torch.Tensor, letters: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy in nats from option shares to next-token distributions.
 
     Args:
@@ -188,7 +191,7 @@ class Trunk:
             whole = model(input_ids=tokens, logits_to_keep=1, use_cache=False).logits[:, -1]
             parts = self.lift(model, [self.hidden(ids)])
         difference = (whole.float().softmax(-1) - parts.float().softmax(-1)).abs().max().item()
-        if difference > 0.02:
+        if difference > _TOLERANCE:
             raise MethodError(
                 f"{type(model).__name__} cannot be split below its top layers",
                 why=f"the two parts differ from the whole by {difference:.3f} in probability",
@@ -208,7 +211,7 @@ def _adapted(model: Any, params: Params, layers: int) -> Any:
     first = layers - params.trained_layers if params.trained_layers else 0
     config = LoraConfig(
         r=params.adapter_rank,
-        lora_alpha=params.adapter_alpha,  # type: ignore[arg-type]  # peft scales by any number
+        lora_alpha=params.adapter_alpha,
         target_modules=sorted(linear),
         layers_to_transform=list(range(first, layers)),
         layers_pattern="layers",

@@ -31,7 +31,7 @@ def answer(files: Path, question: str, options: tuple[str, ...]) -> Answer:
     if not options:
         ids = torch.tensor([encode(tokenizer, question)], device=device)
         with torch.inference_mode():
-            generated = model.generate(  # type: ignore[operator]
+            generated = model.generate(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
                 max_new_tokens=LONGEST,

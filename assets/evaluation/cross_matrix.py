@@ -35,16 +35,18 @@ def markdown(
         parts.append("|" + "---|" * len(header))
         for label in _ordered(lines):
             cells = [
-                f"**{lines[label][c]:.3f}**" if label == _best(lines, c) else f"{lines[label][c]:.3f}"
+                f"**{lines[label][c]:.3f}**"
+                if label == _best(lines, c)
+                else f"{lines[label][c]:.3f}"
                 for c in communities
             ]
             parts.append("| " + " | ".join([label, *cells]) + " |")
-        for given in comparisons:
-            if given["slice"] == part:
-                parts.append(
-                    f"\n{given['own']} minus {given['other']}: {given['difference']:+.3f} "
-                    f"({given['low']:+.3f} to {given['high']:+.3f})"
-                )
+        parts += [
+            f"\n{given['own']} minus {given['other']}: {given['difference']:+.3f} "
+            f"({given['low']:+.3f} to {given['high']:+.3f})"
+            for given in comparisons
+            if given["slice"] == part
+        ]
     return "\n".join(parts) + "\n"
 
 

@@ -48,5 +48,6 @@ def best_single_predictor(tables: Sequence[Array]) -> Array:
     bounds = np.concatenate([targets.ravel(), -targets.ravel()])
     equal = np.concatenate([np.ones(options), np.zeros(groups * options)])[None, :]
     solved = linprog(cost, A_ub=upper, b_ub=bounds, A_eq=equal, b_eq=[1.0], method="highs")
-    single: Array = np.clip(solved.x[:options], 0, None)
-    return single / single.sum()
+    single: Array = np.clip(np.asarray(solved.x)[:options], 0, None)
+    single /= single.sum()
+    return single

@@ -56,8 +56,7 @@ def run(context: Context) -> None:
     for start in range(0, len(by_length), params.batch_size):
         chosen = by_length[start : start + params.batch_size]
         probabilities = next_token_probabilities(model, tokenizer, [encoded[i] for i in chosen])
-        for index, row in zip(chosen, probabilities[:, letters].tolist(), strict=True):
-            found[index] = row
+        found |= dict(zip(chosen, probabilities[:, letters].tolist(), strict=True))
         context.progress(len(found), len(asked))
     rows = [
         row

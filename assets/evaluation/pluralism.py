@@ -76,7 +76,8 @@ class Answers:
     def mean(self, part: Slice, item: str) -> Array:
         """The distribution averaged over wordings and orders."""
         averaged: Array = self.single[part, item].mean(axis=0)
-        return averaged / averaged.sum()
+        averaged /= averaged.sum()
+        return averaged
 
 
 def read_items(questionnaire: Path) -> dict[str, Item]:
@@ -123,6 +124,11 @@ def items_of(part: Slice, items: Mapping[str, Item]) -> list[Item]:
     return [item for item in items.values() if item.held_out == (part == "unseen questions")]
 
 
+def _uniform(item: Item) -> Array:
+    flat: Array = np.full(len(item.options), 1 / len(item.options))
+    return flat
+
+
 def battery_mean(item: Item, items: Mapping[str, Item], table: Mapping[str, Array]) -> Array:
     """The mean answer to the *other* asked items of a battery; uniform where there is none."""
     others = [
@@ -131,8 +137,8 @@ def battery_mean(item: Item, items: Mapping[str, Item], table: Mapping[str, Arra
         if other.battery == item.battery and other.id != item.id and not other.held_out
     ]
     if not others:
-        return np.full(len(item.options), 1 / len(item.options))
-    return np.mean(others, axis=0)  # type: ignore[no-any-return]
+        return _uniform(item)
+    return np.asarray(np.stack(others).mean(axis=0))
 
 
 Predictor = Callable[[Slice, Item, str], Array]
@@ -145,15 +151,13 @@ def baselines(
     held: Mapping[str, Mapping[str, Array]],
 ) -> dict[str, Predictor]:
     """What needs no model. A table of an unseen question is not known to any learner."""
-    pooled = {
-        item: np.mean([table[item] for table in learned.values()], axis=0) for item in items
-    }
+    pooled = {item: np.mean([table[item] for table in learned.values()], axis=0) for item in items}
     single = {
         item: best_single_predictor([table[item] for table in held.values()]) for item in items
     }
 
     def uniform(_: Slice, item: Item, __: str) -> Array:
-        return np.full(len(item.options), 1 / len(item.options))
+        return _uniform(item)
 
     def battery(_: Slice, item: Item, community: str) -> Array:
         return battery_mean(item, items, learned[community])
@@ -227,7 +231,9 @@ def run(context: Context) -> None:
         for profile in context.profiles
     }
     if not tables:
-        raise MethodError("no community to score on", mend="admit a profile, or widen `communities`")
+        raise MethodError(
+            "no community to score on", mend="admit a profile, or widen `communities`"
+        )
     learned = {c: _shares(learning) for c, (learning, _) in tables.items()}
     held = {c: _shares(evaluation) for c, (_, evaluation) in tables.items()}
     source = np.random.default_rng(context.seed)
@@ -254,7 +260,7 @@ def run(context: Context) -> None:
     write_rows(context.out / "scores.parquet", rows)
     comparisons = list(_comparisons(rows, samples, models, list(tables)))
     names = {profile.id: profile.name for profile in context.profiles}
-    matrix = matrix_of(rows, models, list(tables))
+    matrix = matrix_of(rows)
     summary = {
         "schema_version": 1,
         "communities": names,
@@ -321,7 +327,7 @@ def _single_order_rows(
 
 
 def matrix_of(
-    rows: Sequence[Mapping[str, Any]], models: Sequence[Answers], communities: Sequence[str]
+    rows: Sequence[Mapping[str, Any]],
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Total variation by slice, predictor and community."""
     matrix: dict[str, dict[str, dict[str, float]]] = {}
@@ -340,7 +346,9 @@ def _comparisons(
 ) -> Any:
     """Own model minus each model for all, per community, with an interval over respondents."""
     values = {
-        (r["slice"], r["community"], r["predictor"]): r["value"] for r in rows if r["metric"] == "tv"
+        (r["slice"], r["community"], r["predictor"]): r["value"]
+        for r in rows
+        if r["metric"] == "tv"
     }
     for part in SLICES:
         for community in communities:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from assets.option_prompt import ORDERS, Order, arrange, render
 from assets.opinion_tables import OpinionTable, read_opinions
+from assets.option_prompt import ORDERS, Order, arrange, render
 from assets.rows import LIBRARIES, read_rows, row_id, write_rows
 from assets.sources.questionnaire import UNSEEN
 from registry.errors import MethodError

@@ -44,7 +44,7 @@ def main() -> None:
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:
         code = ExitCode.OK
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - usage errors are shown, others raised again
         code = _usage(error)
     sys.exit(int(code or 0))
 

@@ -21,7 +21,7 @@ def ask(
     question: Annotated[str, typer.Argument(help="The question, in quotes.")],
     options: Annotated[
         list[str] | None,
-        typer.Option("--options", "-o", help="The options: --options Yes No \"Not sure\"."),
+        typer.Option("--options", "-o", help='The options: --options Yes No "Not sure".'),
     ] = None,
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     json: Json = False,

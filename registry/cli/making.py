@@ -92,8 +92,14 @@ class _Voice:
         if not sys.stderr.isatty():
             return
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         self._bars = Progress(
             TextColumn("{task.description}"),
@@ -160,6 +166,4 @@ class _Voice:
                     last = dict(event)
                 if last and node in self._tasks:
                     loss = f"loss {last['loss']:.3f}" if "loss" in last else ""
-                    self._bars.update(
-                        task, completed=last["done"], total=last["total"], note=loss
-                    )
+                    self._bars.update(task, completed=last["done"], total=last["total"], note=loss)

