@@ -31,6 +31,8 @@ def read_opinions(path: Path, options: Mapping[str, Sequence[str]]) -> dict[str,
     shown = "/".join(path.parts[-3:] if path.parent.name == "evaluation" else path.parts[-2:])
     problems: list[Problem] = []
     rows: dict[str, dict[str, dict[str, str]]] = {}
+    lines: dict[str, int] = {}
+    wrong: set[str] = set()
     with path.open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
         if tuple(reader.fieldnames or ()) != COLUMNS:
@@ -40,19 +42,27 @@ def read_opinions(path: Path, options: Mapping[str, Sequence[str]]) -> dict[str,
             place = Place(shown, reader.line_num)
             if what := _wrong(row, options, rows):
                 problems.append(Problem(place, what, "mend this row"))
+                wrong.add(row["item"])
             else:
+                lines.setdefault(row["item"], reader.line_num)
                 rows.setdefault(row["item"], {})[row["option"]] = row
     tables: dict[str, OpinionTable] = {}
     for item, wanted in options.items():
         found = rows.get(item, {})
+        if item in wrong:
+            continue
         if missing := [option for option in wanted if option not in found]:
             what = f"lacks the option {missing[0]!r} of item {item}"
             problems.append(Problem(Place(shown), what, "add a row for each option"))
             continue
+        place = Place(shown, lines[item])
+        if len({(int(row["n"]), float(row["n_effective"])) for row in found.values()}) > 1:
+            what = f"item {item}: n and n_effective differ between its rows"
+            problems.append(Problem(place, what, "they count those who answered the item"))
         shares = tuple(float(found[option]["share"]) for option in wanted)
         if not math.isclose(math.fsum(shares), 1, abs_tol=1e-4):
             what = f"item {item}: the shares sum to {math.fsum(shares):.4f}"
-            problems.append(Problem(Place(shown), what, "shares of an item sum to 1"))
+            problems.append(Problem(place, what, "shares of an item sum to 1"))
         first = found[wanted[0]]
         tables[item] = OpinionTable(shares, int(first["n"]), float(first["n_effective"]))
     if problems:

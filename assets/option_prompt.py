@@ -79,7 +79,8 @@ def next_token_probabilities(
     import torch
 
     device = next(model.parameters()).device
-    ids, mask = (t.to(device) for t in pad_left(prompts, tokenizer.pad_token_id))
+    pad = tokenizer.pad_token_id or 0  # where a tokenizer has none: padding is masked anyway
+    ids, mask = (t.to(device) for t in pad_left(prompts, pad))
     with torch.inference_mode():
         output = model(
             input_ids=ids,

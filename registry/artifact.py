@@ -11,7 +11,9 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,6 +188,7 @@ class Hasher:
         self._cache = cache
         self._known: dict[str, list[Any]] = {}
         self._dirty = False
+        self._lock = threading.Lock()
         if cache is not None and cache.exists():
             try:
                 loaded = json.loads(cache.read_bytes())
@@ -203,8 +206,9 @@ class Hasher:
         if known is not None and known[:3] == stamp:
             return str(known[3])
         digest = sha256_file(path)
-        self._known[key] = [*stamp, digest]
-        self._dirty = True
+        with self._lock:
+            self._known[key] = [*stamp, digest]
+            self._dirty = True
         return digest
 
     def tree(self, folder: Path) -> tuple[FileEntry, ...]:
@@ -226,11 +230,12 @@ class Hasher:
 
     def save(self) -> None:
         """Writes the cache, if anything new was hashed."""
-        if self._cache is None or not self._dirty:
-            return
-        alive = {key: known for key, known in self._known.items() if Path(key).exists()}
-        write_atomically(self._cache, json.dumps(alive).encode())
-        self._dirty = False
+        with self._lock:
+            if self._cache is None or not self._dirty:
+                return
+            alive = {key: known for key, known in self._known.items() if Path(key).exists()}
+            write_atomically(self._cache, json.dumps(alive).encode())
+            self._dirty = False
 
 
 def content_digest(files: Iterable[FileEntry]) -> str:
@@ -241,7 +246,7 @@ def content_digest(files: Iterable[FileEntry]) -> str:
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file so that a reader sees the old bytes or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with scratch.open("wb") as stream:
             stream.write(content)

@@ -83,11 +83,11 @@ class Expectation(Frozen):
     """The Parquet file of the artifact that it speaks about."""
     column: str | None = None
     """The column it speaks about."""
-    column_list: tuple[str, ...] | None = None
+    column_list: tuple[str, ...] | None = Field(default=None, min_length=2)
     """Columns that are unique together."""
-    column_set: tuple[str, ...] | None = None
+    column_set: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Exactly the columns that the table has."""
-    value_set: tuple[str, ...] | None = None
+    value_set: tuple[str, ...] | None = Field(default=None, min_length=1)
     """The allowed values, compared as text."""
     min_value: float | None = None
     """Smallest allowed value, inclusive."""
@@ -110,6 +110,9 @@ class Expectation(Frozen):
         for name in ARGUMENTS:
             if name not in allowed and getattr(self, name) is not None:
                 raise ValueError(f"{self.expect} takes no {name}")
+        low, high = self.min_value, self.max_value
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"min_value {low:g} is greater than max_value {high:g}")
         if self.regex is not None:
             try:
                 re.compile(self.regex)

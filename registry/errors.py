@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
+_SHOWN = 160
+"""Characters of a long line that a snippet shows, around its caret."""
+
 
 class ExitCode(IntEnum):
     """What the exit status of every command means."""
@@ -39,11 +42,13 @@ class Place:
 
     def snippet(self) -> str:
         """The offending line with a caret below it, or nothing where no line is known."""
-        if self.text is None or self.line is None:
+        if not self.text or self.line is None:
             return ""
-        gutter = f"  {self.line} | "
-        caret = " " * (len(gutter) + (self.column or 1) - 1) + "^"
-        return f"{gutter}{self.text}\n{caret}"
+        gutter, column = f"  {self.line} | ", (self.column or 1) - 1
+        start = max(0, column - _SHOWN // 2) if len(self.text) > _SHOWN else 0
+        shown = self.text[start : start + _SHOWN]
+        before = "".join("\t" if c == "\t" else " " for c in shown[: column - start])
+        return f"{gutter}{shown}\n{' ' * len(gutter)}{before:<{column - start}}^"
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,10 @@ class ProblemsError(UsageError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(
-            sorted(set(problems), key=lambda p: (p.place.path, p.place.line or 0, p.what))
+            sorted(
+                set(problems),
+                key=lambda p: (p.place.path, p.place.line or 0, p.what, p.place.column or 0),
+            )
         )
         count = len(self.problems)
         things = "1 thing to fix" if count == 1 else f"{count} things to fix"

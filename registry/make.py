@@ -21,6 +21,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -48,6 +49,9 @@ from registry.errors import ChorusError, ExitCode, IntegrityError, MethodError, 
 from registry.graph import Graph, Node
 from registry.runs import Outcome, Run, RunFiles, end_run, start_run
 from registry.status import Causes, altered_files, causes_of, contract_moved, differences
+
+_CHILDREN: set[subprocess.Popen[bytes]] = set()
+"""The methods that run now, for an interrupt to end them."""
 
 Result = Literal["current", "recorded", "rechecked", "made"]
 
@@ -308,17 +312,32 @@ def _run_method(request: Mapping[str, Any], files: RunFiles, lock: IO[str]) -> N
             pass_fds=[lock.fileno()],
             cwd=request["root"],
         )
+        _CHILDREN.add(child)
         try:
             child.communicate(json.dumps(request).encode())
         except BaseException:
             child.kill()
             child.wait()
             raise
+        finally:
+            _CHILDREN.discard(child)
     if child.returncode == 0:
         return
-    if child.returncode in (ExitCode.INTERRUPTED, -2):
+    if child.returncode in (ExitCode.INTERRUPTED, -signal.SIGINT, -signal.SIGTERM):
         raise KeyboardInterrupt
     raise _child_error(request, child.returncode, files)
+
+
+def stop_children(grace: float = 5.0) -> None:
+    """Interrupts every method that runs in a child of this process; kills what does not end."""
+    children = list(_CHILDREN)
+    for child in children:
+        child.send_signal(signal.SIGTERM)
+    for child in children:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(grace)
+            continue
+        child.kill()
 
 
 def _child_error(request: Mapping[str, Any], code: int, files: RunFiles) -> ChorusError:

@@ -1,14 +1,16 @@
 """Contracts: one pass of DuckDB SQL over the Parquet files of an artifact.
 
-Expectations speak Great Expectations' vocabulary; each becomes one aggregate that counts the rows
-that break it, and all aggregates of a table are read in one query.
+Expectations speak Great Expectations' vocabulary and count as it does: each becomes one aggregate
+over the rows that break it, and all aggregates of a table are read in one query. Nulls break only
+`expect_column_values_to_not_be_null`; every row of a repeated value counts as unexpected. NaN is a
+value that no bounds hold.
 """
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = 5
 """Failing rows that a message shows."""
+_WIDTH = 60
+"""Characters of a cell that a message shows."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,10 @@ class Verdict:
         given = self.expectation
         shown = ", ".join(f"{name}={value}" for name, value in arguments(given).items())
         head = f"{given.severity}: {given.expect}({shown}) in {given.table}"
-        body = self.detail or f"{self.unexpected:,} rows break it"
+        counted = (
+            "1 row breaks it" if self.unexpected == 1 else f"{self.unexpected:,} rows break it"
+        )
+        body = self.detail or counted
         rows = "".join(f"\n      {row}" for row in self.examples)
         return f"{head}: {body}\n    why: {given.reason}{rows}"
 
@@ -105,28 +112,62 @@ def require(verdicts: Sequence[Verdict], node: str, kept: Path) -> None:
 def _check_table(
     connection: duckdb.DuckDBPyConnection, files: Path, expectations: Sequence[Expectation]
 ) -> list[Verdict]:
+    import duckdb
+
     path = files / expectations[0].table
     if not path.is_file():
         return [Verdict(e, 1, detail="the artifact has no such table") for e in expectations]
-    source = f"read_parquet({_literal(str(path))})"
-    columns = [row[0] for row in connection.execute(f"describe select * from {source}").fetchall()]
+    source = f"read_parquet({_literal(str(path))}, hive_partitioning = false)"
+    try:
+        described = connection.execute(f"describe select * from {source}").fetchall()
+    except duckdb.Error:
+        detail = "the table is not a Parquet file that can be read"
+        return [Verdict(e, 1, detail=detail) for e in expectations]
+    types = {str(row[0]): str(row[1]) for row in described}
     verdicts: dict[int, Verdict] = {}
-    aggregates: list[tuple[int, str]] = []
+    aggregates: dict[int, str] = {}
     for index, expectation in enumerate(expectations):
-        absent = [c for c in _columns(expectation) if c not in columns]
+        absent = [c for c in _columns(expectation) if c not in types]
         if absent:
-            detail = f"the table has no column {', '.join(absent)}; it has {', '.join(columns)}"
+            detail = f"the table has no column {', '.join(absent)}; it has {', '.join(types)}"
             verdicts[index] = Verdict(expectation, 1, detail=detail)
         elif expectation.expect == "expect_table_columns_to_match_set":
-            verdicts[index] = _match_columns(expectation, columns)
+            verdicts[index] = _match_columns(expectation, list(types))
         else:
-            aggregates.append((index, _aggregate(expectation)))
-    if aggregates:
-        query = f"select {', '.join(sql for _, sql in aggregates)} from {source}"
-        row = connection.execute(query).fetchone()
-        for (index, _), value in zip(aggregates, row or (), strict=True):
-            verdicts[index] = _verdict(connection, source, expectations[index], value)
+            aggregates[index] = _aggregate(expectation, source)
+    values = _values(connection, source, list(aggregates.values()))
+    for index, value in zip(aggregates, values, strict=True):
+        given = expectations[index]
+        if isinstance(value, duckdb.Error):
+            verdicts[index] = Verdict(given, 1, detail=_unfit(given, types))
+        else:
+            verdicts[index] = _verdict(connection, source, given, value)
     return [verdicts[index] for index in range(len(expectations))]
+
+
+def _values(
+    connection: duckdb.DuckDBPyConnection, source: str, aggregates: Sequence[str]
+) -> list[Any]:
+    """The aggregates, in one query; one that cannot be computed is the error that it raises."""
+    import duckdb
+
+    if not aggregates:
+        return []
+    try:
+        row = connection.execute(f"select {', '.join(aggregates)} from {source}").fetchone()
+    except duckdb.Error as error:
+        if len(aggregates) == 1:
+            return [error]
+        return [value for one in aggregates for value in _values(connection, source, [one])]
+    return list(row or ())
+
+
+def _unfit(expectation: Expectation, types: Mapping[str, str]) -> str:
+    """Why an expectation cannot be checked; DuckDB's own words change between versions."""
+    columns = ", ".join(f"{c} is {types[c]}" for c in _columns(expectation))
+    if expectation.regex is not None:
+        columns += ", and the regex must be one that RE2 reads (no lookaround, no backreference)"
+    return f"cannot be checked: {columns}"
 
 
 def _columns(expectation: Expectation) -> tuple[str, ...]:
@@ -138,33 +179,31 @@ def _match_columns(expectation: Expectation, columns: Sequence[str]) -> Verdict:
     wanted = set(expectation.column_set or ())
     extra, lacking = sorted(set(columns) - wanted), sorted(wanted - set(columns))
     parts = [f"has the extra column {c}" for c in extra] + [f"lacks {c}" for c in lacking]
-    return Verdict(expectation, len(parts), detail="the table " + ", ".join(parts))
+    detail = "the table " + ", ".join(parts) if parts else ""
+    return Verdict(expectation, len(parts), detail=detail)
 
 
 def _verdict(
     connection: duckdb.DuckDBPyConnection, source: str, expectation: Expectation, value: Any
 ) -> Verdict:
     kind = expectation.expect
-    if kind in ("expect_table_row_count_to_be_between", "expect_column_mean_to_be_between"):
-        outside = value is None or not _within(expectation, float(value))
-        what = "rows" if kind.startswith("expect_table") else "the mean"
-        return Verdict(expectation, int(outside), detail=f"found {value} ({what})")
-    broken = int(value or 0)
+    if kind == "expect_table_row_count_to_be_between":
+        return Verdict(expectation, int(not _within(expectation, value)), f"found {value} rows")
+    if kind == "expect_column_mean_to_be_between":
+        return _mean(expectation, value)
+    broken = int(value)
     if broken == 0:
         return Verdict(expectation, 0)
     condition = _broken_row(expectation)
     if condition is None:
         keys = ", ".join(_name(c) for c in _columns(expectation))
-        query = (
-            f"select {keys}, count(*) as times from {source} group by all "
-            f"having count(*) > 1 order by all limit {EXAMPLES}"
-        )
+        query = f"select {keys}, {_repeated(expectation, source)} order by all limit {EXAMPLES}"
     else:
         query = f"select * from {source} where {condition} limit {EXAMPLES}"
     cursor = connection.execute(query)
     names = [column[0] for column in cursor.description or ()]
     examples = tuple(
-        ", ".join(f"{n}={_short(v)}" for n, v in zip(names, row, strict=True))
+        ", ".join(f"{_short(n)}={_short(v)}" for n, v in zip(names, row, strict=True))
         for row in cursor.fetchall()
     )
     return Verdict(expectation, broken, examples=examples)
@@ -175,7 +214,17 @@ def _within(expectation: Expectation, value: float) -> bool:
     return (low is None or value >= low) and (high is None or value <= high)
 
 
-def _aggregate(expectation: Expectation) -> str:
+def _mean(expectation: Expectation, value: Any) -> Verdict:
+    """The verdict on a mean; its last digits depend on the order of summing, so few are kept."""
+    if value is None:
+        return Verdict(expectation, 1, detail="found no values")
+    if not isinstance(value, (int, float, Decimal)):
+        return Verdict(expectation, 1, detail="found a mean that is no number")
+    outside = not _within(expectation, float(value))
+    return Verdict(expectation, int(outside), detail=f"found the mean {float(value):.6g}")
+
+
+def _aggregate(expectation: Expectation, source: str) -> str:
     condition = _broken_row(expectation)
     if condition is not None:
         return f"count(*) filter (where {condition})"
@@ -185,9 +234,16 @@ def _aggregate(expectation: Expectation) -> str:
         case "expect_column_mean_to_be_between":
             return f"avg({_name(str(expectation.column))})"
         case _:
-            keys = ", ".join(_name(c) for c in _columns(expectation))
-            distinct = f"({keys})" if len(_columns(expectation)) > 1 else keys
-            return f"count({keys.split(', ')[0]}) - count(distinct {distinct})"
+            repeated = f"select {_repeated(expectation, source)}"
+            return f"(select coalesce(sum(times), 0) from ({repeated}))"
+
+
+def _repeated(expectation: Expectation, source: str) -> str:
+    """The end of a query for each key that stands more than once; rows without a key are not."""
+    names = [_name(column) for column in _columns(expectation)]
+    given = " or ".join(f"{name} is not null" for name in names)
+    grouped = f"group by {', '.join(names)} having count(*) > 1"
+    return f"count(*) as times from {source} where {given} {grouped}"
 
 
 def _broken_row(expectation: Expectation) -> str | None:
@@ -227,4 +283,6 @@ def _literal(value: str) -> str:
 
 
 def _short(value: Any) -> str:
-    return textwrap.shorten(str(value), width=60, placeholder=" ...")
+    """A value on one short line, with nothing in it that a terminal would obey."""
+    line = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(str(value).split()))
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "\u2026"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from registry.errors import ChorusError
 from registry.graph import Graph, Node
-from registry.make import Listener, Report, make_node
+from registry.make import Listener, Report, make_node, stop_children
 
 
 @dataclass
@@ -62,6 +62,7 @@ def make_many(
                     _settle(node, future, outcome, done)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            stop_children()
             raise
     return outcome
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from registry.errors import ChorusError, UsageError
 from registry.strict_yaml import nearest
@@ -26,6 +26,13 @@ def shipped_profiles() -> Path:
     """The shipped value profiles: in the package where installed, beside it in a checkout."""
     packaged = package_folder() / "value_profiles"
     return packaged if packaged.is_dir() else package_folder().parent / "value_profiles"
+
+
+def check_size(size: str) -> Size:
+    """Returns `size` if it is one; raises UsageError."""
+    if size in ("default", "tiny"):
+        return cast("Size", size)
+    raise UsageError(f"no size is called {size!r}", mend="use default or tiny")
 
 
 def init_project(target: Path, communities: Sequence[str] | None, size: Size) -> list[str]:

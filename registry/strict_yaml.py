@@ -2,17 +2,18 @@
 
 Ordinary loaders turn `NO` into false, `012` into ten, accept a key twice, and expand a few hundred
 bytes of aliases into millions of leaves. Here scalars stay strings until a type asks for something
-else, and anchors, aliases, tags, duplicate keys, control characters and oversized or deeply nested
-files are refused, each with its place.
+else, and anchors, aliases, tags, duplicate keys, invisible characters (plain or escaped), links and
+oversized or deeply nested files are refused, each with its place.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -22,12 +23,20 @@ from registry.errors import Place, Problem
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 24
+_SHOWN = 80
+"""Characters of a wrong value that a message shows."""
 
 Key = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 _Loader: Any = getattr(yaml, "CLoader", yaml.Loader)
-_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
+_LINE_BREAK = re.compile(r"\r\n|\r|\n")
+_WRITTEN = frozenset(
+    "\t\u200c\u200d\u180e\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2"
+)
+"""Format characters without which emoji, Arabic, Syriac, Mongolian and others are misspelt."""
+_INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
+_NO_CHARACTERS = frozenset("\ufffe\uffff")
 
 
 @dataclass(frozen=True)
@@ -60,8 +69,12 @@ class _RefusedError(Exception):
 
 def read(path: Path, shown_as: str) -> tuple[Document | None, list[Problem]]:
     """Reads `path`; returns the document, or the problems that keep it from being read."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        what = "is not a plain file"
+        return None, [Problem(Place(shown_as), what, "put the file itself there, not a link")]
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
         return None, [Problem(Place(shown_as), what, "check that the file exists and is readable")]
@@ -71,14 +84,14 @@ def read(path: Path, shown_as: str) -> tuple[Document | None, list[Problem]]:
 def parse(raw: bytes, shown_as: str) -> tuple[Document | None, list[Problem]]:
     """Parses one YAML document; see `read`."""
     if len(raw) > MAX_BYTES:
-        what = f"is {len(raw):,} bytes; at most {MAX_BYTES:,} are read"
+        what = f"is larger than {MAX_BYTES:,} bytes"
         return None, [Problem(Place(shown_as), what, "split it, or move tables into CSV files")]
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         return None, [Problem(Place(shown_as, line), "is not UTF-8 text", "save it as UTF-8")]
-    lines = tuple(text.splitlines())
+    lines = tuple(_LINE_BREAK.split(text))
     if problems := list(_text_problems(lines, shown_as)):
         return None, problems
     builder = _Builder(_events(text))
@@ -105,19 +118,22 @@ def _marked(what: str, mend: str, mark: Any, path: str, lines: tuple[str, ...]) 
     return Problem(Place(path, mark.line + 1, mark.column + 1, text), what, mend)
 
 
+def _hidden(character: str) -> bool:
+    """Whether a character does not show: controls, direction marks, zero widths, tags."""
+    if character in _WRITTEN:
+        return False
+    return character in _NO_CHARACTERS or unicodedata.category(character) in _INVISIBLE
+
+
 def _text_problems(lines: tuple[str, ...], path: str) -> Iterator[Problem]:
     for number, line in enumerate(lines, 1):
         if line.isascii() and line.isprintable():
             continue
-        for column, character in enumerate(line, 1):
-            hidden = character in _BIDI or (
-                unicodedata.category(character) == "Cc" and character != "\t"
-            )
-            if hidden:
-                what = f"holds the invisible character U+{ord(character):04X}"
-                shown = line.replace(character, "\ufffd")
-                yield Problem(Place(path, number, column, shown), what, "delete that character")
-                break
+        hidden = [column for column, character in enumerate(line, 1) if _hidden(character)]
+        if hidden:
+            what = f"holds the invisible character U+{ord(line[hidden[0] - 1]):04X}"
+            shown = "".join("\ufffd" if _hidden(character) else character for character in line)
+            yield Problem(Place(path, number, hidden[0], shown), what, "delete that character")
         if not unicodedata.is_normalized("NFC", line):
             what = "holds letters in decomposed form"
             yield Problem(Place(path, number, 1, line), what, "save the file in Unicode NFC")
@@ -125,6 +141,29 @@ def _text_problems(lines: tuple[str, ...], path: str) -> Iterator[Problem]:
 
 def _where(event: Any) -> tuple[int, int]:
     return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _refuse_indirection(event: Any) -> None:
+    if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+        raise _RefusedError(
+            "uses an anchor or alias (& or *)", "write the value out", event.start_mark
+        )
+    if getattr(event, "tag", None) is not None:
+        mend = "remove the tag; types come from the schema"
+        raise _RefusedError(f"uses the tag {event.tag}", mend, event.start_mark)
+
+
+def _text(event: Any) -> str:
+    """The text of a scalar, in which no escape may bring what the file itself may not hold."""
+    text = str(event.value)
+    for character in text:
+        if character != "\n" and _hidden(character):
+            what = f"holds the invisible character U+{ord(character):04X} as an escape"
+            raise _RefusedError(what, "delete that escape", event.start_mark)
+    if not unicodedata.is_normalized("NFC", text):
+        mend = "write the letters without escapes, in Unicode NFC"
+        raise _RefusedError("holds letters in decomposed form", mend, event.start_mark)
+    return text
 
 
 class _Builder:
@@ -150,23 +189,14 @@ class _Builder:
         return data
 
     def _value(self, event: Any, key: Key) -> Any:
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise _RefusedError(
-                "uses an anchor or alias (& or *)", "write the value out", event.start_mark
-            )
-        if getattr(event, "tag", None) is not None:
-            raise _RefusedError(
-                f"uses the tag {event.tag}",
-                "remove the tag; types come from the schema",
-                event.start_mark,
-            )
+        _refuse_indirection(event)
         if len(key) > MAX_DEPTH:
             raise _RefusedError(
                 f"is nested deeper than {MAX_DEPTH} levels", "flatten it", event.start_mark
             )
         self.places.setdefault(key, _where(event))
         if isinstance(event, yaml.ScalarEvent):
-            return event.value
+            return _text(event)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(key)
         return self._mapping(key)
@@ -180,11 +210,12 @@ class _Builder:
     def _mapping(self, key: Key) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            _refuse_indirection(event)
             if not isinstance(event, yaml.ScalarEvent):
                 raise _RefusedError(
                     "uses a list or mapping as a key", "use plain text as keys", event.start_mark
                 )
-            name = event.value
+            name = _text(event)
             if name in mapping:
                 raise _RefusedError(
                     f"has the key {name!r} twice", "keep one of the two", event.start_mark
@@ -224,22 +255,29 @@ def _typed_problem(
         case _:
             message = detail["msg"].removeprefix("Value error, ")
             given = detail["input"]
-            shown = f" (found {given!r})" if isinstance(given, str) else ""
+            shown = f" (found {_shortened(given)!r})" if isinstance(given, str) else ""
             what = f"{'.'.join(map(str, location)) or 'the file'}: {message}{shown}"
             mend = _described(model, location).strip(" ()")
     return document.problem(key, what, mend)
 
 
 def _field_model(model: type[BaseModel], location: Key) -> type[BaseModel] | None:
-    """The model that governs `location`, following plain nested models only."""
+    """The model that governs `location`, following nested models and tuples of them."""
     current: type[BaseModel] | None = model
     for step in location:
-        if current is None or not isinstance(step, str) or step not in current.model_fields:
+        if isinstance(step, int):
+            continue
+        if current is None or step not in current.model_fields:
             return None
-        annotation: Any = current.model_fields[step].annotation
-        nested = isinstance(annotation, type) and issubclass(annotation, BaseModel)
-        current = annotation if nested else None
+        current = _model_in(current.model_fields[step].annotation)
     return current
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that an annotation is, or the first that its tuple or union holds."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
 
 
 def _known(model: type[BaseModel], location: Key) -> list[str]:
@@ -255,6 +293,10 @@ def _described(model: type[BaseModel], location: Key) -> str:
         if (info.alias or name) == location[-1] and info.description:
             return f" ({info.description.splitlines()[0]})"
     return ""
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "\u2026"
 
 
 def _nearest(name: str, known: list[str]) -> str:

@@ -12,6 +12,7 @@ reads how near a community is to uniform.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -50,6 +51,9 @@ class Params(Frozen):
 
     resamples: int = Field(default=400, ge=50)
     """Draws of new respondents, for the intervals."""
+    item_correlation: float = Field(default=0.08, ge=0, le=1)
+    """How alike the errors of two items move when other people are drawn, as one figure for all
+    pairs. A table does not say it; the default was measured (docs/pluralism.md)."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,17 @@ def read_answers(files: Path) -> Answers:
     )
 
 
+def _require_same_questionnaire(models: Sequence[Answers], items: Mapping[str, Item]) -> None:
+    asked = {(part, item.id) for part in SLICES for item in items_of(part, items)}
+    for model in models:
+        if differing := asked ^ set(model.single):
+            raise MethodError(
+                f"{model.label} did not answer this questionnaire",
+                why=f"item {min(differing)[1]} differs, or whether it is held out",
+                mend="score the model on the questionnaire that the evaluation names",
+            )
+
+
 def items_of(part: Slice, items: Mapping[str, Item]) -> list[Item]:
     """The items that a slice reports."""
     return [item for item in items.values() if item.held_out == (part == "unseen questions")]
@@ -138,7 +153,8 @@ def battery_mean(item: Item, items: Mapping[str, Item], table: Mapping[str, Arra
     ]
     if not others:
         return _uniform(item)
-    return np.asarray(np.stack(others).mean(axis=0))
+    mean: Array = np.stack(others).mean(axis=0)
+    return mean
 
 
 Predictor = Callable[[Slice, Item, str], Array]
@@ -151,7 +167,9 @@ def baselines(
     held: Mapping[str, Mapping[str, Array]],
 ) -> dict[str, Predictor]:
     """What needs no model. A table of an unseen question is not known to any learner."""
-    pooled = {item: np.mean([table[item] for table in learned.values()], axis=0) for item in items}
+    pooled: dict[str, Array] = {
+        item: np.mean([table[item] for table in learned.values()], axis=0) for item in items
+    }
     single = {
         item: best_single_predictor([table[item] for table in held.values()]) for item in items
     }
@@ -188,10 +206,11 @@ def resample(
     """New respondents for every item, as many as the table's effective number.
 
     Shape (draws, options) for each item. Items are drawn on their own, since a table of shares does
-    not say who answered which two questions alike; see docs/pluralism.md for what that leaves out.
+    not say who answered which two questions alike; `widening` makes up for it.
     """
+    shares = _shares(tables)
     return {
-        item: source.multinomial(max(1, round(table.n_effective)), np.array(table.shares), draws)
+        item: source.multinomial(max(1, round(table.n_effective)), shares[item], draws)
         / max(1, round(table.n_effective))
         for item, table in tables.items()
     }
@@ -206,13 +225,22 @@ def score(
     return value, again
 
 
-def interval(value: float, again: Array) -> tuple[float, float]:
+def widening(items: int, correlation: float) -> float:
+    """How much wider an interval is since the same people answered all items.
+
+    The root of Kish's design effect 1 + (m - 1) rho (Survey Sampling, 1965, section 5.4): a person
+    is a cluster of m answers.
+    """
+    return math.sqrt(1 + (items - 1) * correlation)
+
+
+def interval(value: float, again: Array, widened: float) -> tuple[float, float]:
     """A 95 % interval over respondents: the value and the spread of the redrawn values.
 
     The redrawn values themselves lie higher, since noise adds to every distance; so only their
     spread is used.
     """
-    margin = _NORMAL * float(np.std(again, ddof=1))
+    margin = _NORMAL * widened * float(np.std(again, ddof=1))
     return value - margin, value + margin
 
 
@@ -239,12 +267,14 @@ def run(context: Context) -> None:
     source = np.random.default_rng(context.seed)
     redrawn = {c: resample(t[1], params.resamples, source) for c, t in tables.items()}
     models = [read_answers(given.files) for given in context.inputs("answers")]
+    _require_same_questionnaire(models, items)
     predictors = baselines(items, learned, held)
     predictors |= {model.label: partial(_answer, model) for model in models}
     rows: list[dict[str, Any]] = []
     samples: dict[tuple[str, str, str], Array] = {}
     for part in SLICES:
         chosen = items_of(part, items)
+        widened = widening(len(chosen), params.item_correlation)
         for community in tables if chosen else ():
             goal = [held[community][item.id] for item in chosen]
             again = [redrawn[community][item.id] for item in chosen]
@@ -252,13 +282,13 @@ def run(context: Context) -> None:
                 predicted = [predictor(part, item, community) for item in chosen]
                 for name, metric in METRICS.items():
                     value, spread = score(predicted, goal, again, metric)
-                    low, high = interval(value, spread)
+                    low, high = interval(value, spread, widened)
                     rows.append(_row(part, community, label, name, value, low, high, chosen))
                     if name == "tv":
                         samples[part, community, label] = spread
     rows += _single_order_rows(models, held, items)
     write_rows(context.out / "scores.parquet", rows)
-    comparisons = list(_comparisons(rows, samples, models, list(tables)))
+    comparisons = list(_comparisons(rows, samples, models, list(tables), params.item_correlation))
     names = {profile.id: profile.name for profile in context.profiles}
     matrix = matrix_of(rows)
     summary = {
@@ -343,6 +373,7 @@ def _comparisons(
     samples: Mapping[tuple[str, str, str], Array],
     models: Sequence[Answers],
     communities: Sequence[str],
+    correlation: float,
 ) -> Any:
     """Own model minus each model for all, per community, with an interval over respondents."""
     values = {
@@ -350,6 +381,7 @@ def _comparisons(
         for r in rows
         if r["metric"] == "tv"
     }
+    counts = {r["slice"]: r["items"] for r in rows}
     for part in SLICES:
         for community in communities:
             for own in (m for m in models if m.community == community):
@@ -362,7 +394,7 @@ def _comparisons(
                     spread = (
                         samples[part, community, own.label] - samples[part, community, other.label]
                     )
-                    low, high = interval(value, spread)
+                    low, high = interval(value, spread, widening(counts[part], correlation))
                     yield {
                         "slice": part,
                         "community": community,

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from registry.cli import asking, lineage, making, project, reading
+from registry.cli import asking, demo, lineage, making, project, reading
 from registry.errors import ChorusError, ExitCode
 
 EPILOG = """
@@ -28,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-for module in (project, reading, making, asking, lineage):
+for module in (project, demo, reading, making, asking, lineage):
     module.register(app)
 
 

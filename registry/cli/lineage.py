@@ -13,6 +13,7 @@ from registry.errors import ExitCode
 if TYPE_CHECKING:
     from rich.tree import Tree
 
+    from registry.graph import Graph
     from registry.lineage import Branch
 
 _lineage = typer.Typer(help="Trace and verify what an artifact was made from.")
@@ -41,12 +42,19 @@ def show(node: str, json: Json = False) -> None:
     from registry.lineage import trace
 
     graph = load()
-    branch = trace(graph, graph.node(node))
     if json:
-        print_json(lineage=branch.to_json())
-        return
+        print_json(lineage=trace(graph, graph.node(node)).to_json())
+    else:
+        print_tree(graph, node)
+
+
+def print_tree(graph: Graph, node: str) -> None:
+    """Prints the tree below a node."""
     from rich.console import Console
 
+    from registry.lineage import trace
+
+    branch = trace(graph, graph.node(node))
     Console(highlight=False, soft_wrap=True).print(_tree(branch, set()))
 
 
@@ -72,21 +80,29 @@ def _tree(branch: Branch, seen: set[str], into: Tree | None = None) -> Tree:
 @_lineage.command()
 def verify(node: str, json: Json = False) -> None:
     """Hash everything on the way anew; exits 3 naming file and hop where a byte is changed."""
+    graph = load()
+    if not json:
+        raise typer.Exit(print_verification(graph, node))
     from registry.lineage import verify as walk
 
-    graph = load()
     result = walk(graph, graph.node(node))
-    if json:
-        hops = [
-            {"name": h.name, "state": h.state, "sha256": h.digest, "findings": list(h.findings)}
-            for h in result.hops
-        ]
-        print_json(node=result.node, verdict=result.verdict, hops=hops)
-    else:
-        print_rows([(f"{result.verdict}: {_MEANING[result.verdict]}",)])
-        rows = [
-            (f"  {h.state}", h.name, f"sha256:{h.digest[:12]}", "; ".join(h.findings))
-            for h in result.hops
-        ]
-        print_rows(rows)
+    hops = [
+        {"name": h.name, "state": h.state, "sha256": h.digest, "findings": list(h.findings)}
+        for h in result.hops
+    ]
+    print_json(node=result.node, verdict=result.verdict, hops=hops)
     raise typer.Exit(_EXIT[result.verdict])
+
+
+def print_verification(graph: Graph, node: str) -> ExitCode:
+    """Prints the verdict first, then every hop; returns the exit code."""
+    from registry.lineage import verify as walk
+
+    result = walk(graph, graph.node(node))
+    print_rows([(f"{result.verdict}: {_MEANING[result.verdict]}",)])
+    rows = [
+        (f"  {h.state}", h.name, f"sha256:{h.digest[:12]}", "; ".join(h.findings))
+        for h in result.hops
+    ]
+    print_rows(rows)
+    return _EXIT[result.verdict]

@@ -32,23 +32,28 @@ def make(
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Nodes at once; 0: fits.")] = 0,
 ) -> None:
     """Make nodes: run their methods, check their contracts, record them."""
-    from registry.schedule import default_jobs, make_many
-    from registry.store import require_synced, sync
-
     if bool(nodes) == everything:
         raise UsageError("name the nodes to make, or give --all")
     graph = load()
     chosen = list(graph.nodes.values()) if everything else graph.select(nodes or [])
     if upstream:
         chosen = graph.upstream(chosen)
+    if not everything and not upstream:
+        _warn_of_stale_inputs(graph, chosen)
+    raise typer.Exit(make_and_say(graph, chosen, force=force, jobs=jobs))
+
+
+def make_and_say(graph: Graph, chosen: list[Node], *, force: bool, jobs: int) -> int:
+    """Syncs, makes the nodes and says what happens; returns the exit code."""
+    from registry.schedule import default_jobs, make_many
+    from registry.store import require_synced, sync
+
     inside_dvc = "DVC_STAGE" in os.environ
     if inside_dvc:
         require_synced(graph)
     else:
         for path in sync(graph):
             say(f"synced {path}")
-    if not everything and not upstream:
-        _warn_of_stale_inputs(graph, chosen)
     voice = _Voice()
     with voice:
         outcome = make_many(
@@ -64,7 +69,7 @@ def make(
         say(f"skipped  {node_id} (it needs {cause})")
     if not outcome.failures and all(r.result == "current" for r in outcome.reports):
         say(f"everything is up to date ({len(outcome.reports)} nodes)")
-    raise typer.Exit(outcome.exit_code)
+    return int(outcome.exit_code)
 
 
 def _warn_of_stale_inputs(graph: Graph, chosen: list[Node]) -> None:

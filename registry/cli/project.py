@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from registry.cli.output import print_rows, say
-from registry.errors import ChorusError, UsageError
+from registry.errors import ChorusError
 
 _PANEL = "Set up"
 Check = Annotated[bool, typer.Option("--check", help="Change nothing; fail if out of date.")]
@@ -31,12 +31,10 @@ def init(
     ] = "default",
 ) -> None:
     """Start a project: its own Git and DVC repositories, declarations and value profiles."""
-    from registry.starter import init_project
+    from registry.starter import check_size, init_project
 
-    if size not in ("default", "tiny"):
-        raise UsageError(f"no size {size!r}", mend="use default or tiny")
     chosen = [c.strip() for c in communities.split(",") if c.strip()] if communities else None
-    for line in init_project(directory.resolve(), chosen, "tiny" if size == "tiny" else "default"):
+    for line in init_project(directory.resolve(), chosen, check_size(size)):
         say(line)
     _sync(directory.resolve())
     say(f"next: cd {directory} && chorus make --all")

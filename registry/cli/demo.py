@@ -1,0 +1,86 @@
+"""`chorus demo`: the main job from an empty folder to verified lineage, in one command."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from registry.cli.output import print_rows, say
+from registry.errors import UsageError
+
+if TYPE_CHECKING:
+    from registry.graph import Graph
+
+COMMUNITIES = ("age-22-34", "age-65-plus")
+_VERIFIED = "community-sft@age-22-34"
+_NEXT = """
+Next, in this folder ({folder}):
+  chorus status                          what is current, stale (and why) or missing
+  chorus ask {model} "How much do you trust the news media?" \\
+    --options "A lot" "Some" "Not much" "Not at all"
+  chorus show {model}
+  chorus lineage show pluralism          from the figures to the survey and its licence
+  open {picture}
+Change a declaration in registry/ or a profile in value_profiles/, then:
+  chorus status && chorus make --all     exactly what depends on it is made anew
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this module's command."""
+    app.command("demo", rich_help_panel="Set up")(demo)
+
+
+def demo(
+    directory: Annotated[Path | None, typer.Argument(help="Where; demo/ if left out.")] = None,
+    size: Annotated[
+        str, typer.Option(help="`default`, or `tiny`: a random model, in about a minute.")
+    ] = "default",
+) -> None:
+    """Run the main job: models of two groups, a pooled one, their evaluation, a verified trace."""
+    from registry.cli.lineage import print_tree, print_verification
+    from registry.cli.making import make_and_say
+    from registry.cli.reading import load
+    from registry.starter import check_size, commit, init_project
+
+    started = time.monotonic()
+    chosen = check_size(size)
+    folder = (directory or Path("demo" if chosen == "default" else f"demo-{chosen}")).resolve()
+    if not (folder / "registry").is_dir():
+        say(f"starting a project in {folder} with two groups of survey respondents")
+        for line in init_project(folder, COMMUNITIES, chosen):
+            say(line)
+    os.chdir(folder)
+    graph = load()
+    wanted = "models/tiny-random.yaml" if chosen == "tiny" else "models/smollm2-135m.yaml"
+    if not (folder / "registry" / wanted).exists():
+        raise UsageError("holds a demo of another size", where=str(folder), mend="remove it")
+    code = make_and_say(graph, list(graph.nodes.values()), force=False, jobs=0)
+    if code:
+        raise typer.Exit(code)
+    if revision := commit(folder, "Record what the demo made", identity=True):
+        say(f"committed the declarations and records as {revision} in the demo's own repository")
+    graph = load()
+    _print_matrix(graph)
+    print_rows([(f"\nLineage of {_VERIFIED}:\n",)])
+    print_tree(graph, _VERIFIED)
+    print_rows([(f"\nchorus lineage verify {_VERIFIED}:\n",)])
+    code = print_verification(graph, _VERIFIED)
+    picture = os.path.relpath(graph.artifact("pluralism").files / "cross-matrix.png", folder)
+    print_rows([(_NEXT.format(folder=folder, model=_VERIFIED, picture=picture),)])
+    say(f"the demo took {time.monotonic() - started:.0f} s")
+    raise typer.Exit(code)
+
+
+def _print_matrix(graph: Graph) -> None:
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    text = (graph.artifact("pluralism").files / "cross-matrix.md").read_text()
+    console = Console(width=None if Console().is_terminal else 110)
+    console.print()
+    console.print(Markdown(text))

@@ -1,0 +1,216 @@
+"""Shared fixtures: quick projects with toy methods, and one real project with a tiny model."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CHORUS = (sys.executable, "-P", "-m", "registry.cli")
+
+WORDS = """\
+name: words
+description: Some words, the same for every community.
+method: toy-words
+inputs: {}
+params: {letter: a, rows: 5}
+contract:
+  - expect: expect_column_values_to_be_unique
+    table: words.parquet
+    column: id
+    reason: Every row is numbered once.
+licence: CC0-1.0
+"""
+LETTERS = """\
+name: letters
+description: Some letters, for each community its own.
+method: toy-words
+each: community
+inputs: {}
+params: {letter: b, rows: 3}
+contract: []
+licence: CC0-1.0
+"""
+COUNT = """\
+name: count
+description: Counts the words and letters, and the people of one community.
+method: toy-count
+each: community
+inputs:
+  words: [words, letters]
+params: {scale: 1}
+contract: []
+licence: CC0-1.0
+"""
+TOTAL = """\
+name: total
+description: Counts the letters of every community at once.
+method: toy-count
+inputs:
+  words: letters
+params: {}
+contract: []
+licence: CC0-1.0
+"""
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A project on disk, driven through the command line as its users do."""
+
+    root: Path
+    env: Mapping[str, str] = field(repr=False)
+
+    def chorus(self, *arguments: str, expect: int | None = 0, **env: str) -> Done:
+        """Runs `chorus`; fails the test where it ends otherwise than expected."""
+        return self.run(*CHORUS, *arguments, expect=expect, **env)
+
+    def dvc(self, *arguments: str, expect: int | None = 0, **env: str) -> Done:
+        """Runs `dvc`."""
+        return self.run(sys.executable, "-m", "dvc", *arguments, expect=expect, **env)
+
+    def run(self, *command: str, expect: int | None = 0, **env: str) -> Done:
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env={**self.env, **env},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert expect is None or done.returncode == expect, f"{command}\n{done.stdout}{done.stderr}"
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Starts `chorus` without waiting for it."""
+        return subprocess.Popen(
+            [*CHORUS, *arguments],
+            cwd=self.root,
+            env=dict(self.env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def states(self) -> dict[str, str]:
+        """The state of every node."""
+        return {n["node"]: n["state"] for n in self.chorus("status", "--json").json["nodes"]}
+
+    def reasons(self, node: str) -> list[str]:
+        """Why a node is where it stands."""
+        nodes = self.chorus("status", "--json").json["nodes"]
+        return next(n["reasons"] for n in nodes if n["node"] == node)
+
+    def declare(self, folder: str, text: str) -> Path:
+        """Writes a declaration."""
+        name = text.split("\n", 1)[0].removeprefix("name: ")
+        path = self.root / "registry" / folder / f"{name}.yaml"
+        path.write_text(text)
+        return path
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replaces text in a file of the project."""
+        file = self.root / path
+        text = file.read_text()
+        assert old in text, f"{old!r} is not in {path}"
+        file.write_text(text.replace(old, new))
+
+    def snapshot(self) -> dict[str, bytes]:
+        """The bytes of every artifact and every lock."""
+        files = [p for p in (self.root / "data").rglob("*") if p.is_file()]
+        files += [p for p in self.root.rglob("dvc.lock") if ".dvc" not in p.parts]
+        return {p.relative_to(self.root).as_posix(): p.read_bytes() for p in sorted(files)}
+
+
+def _environment(*pythonpath: Path) -> dict[str, str]:
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("DVC", "GIT_", "CHORUS"))}
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+    if pythonpath:
+        env["PYTHONPATH"] = os.pathsep.join(str(p) for p in pythonpath)
+    env["GIT_CONFIG_GLOBAL"] = os.devnull
+    env["DVC_NO_ANALYTICS"] = "1"
+    return env
+
+
+@pytest.fixture(scope="session")
+def toy_methods(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny separate package with methods, installed into a folder of its own."""
+    target = tmp_path_factory.mktemp("site")
+    source = tmp_path_factory.mktemp("source") / "toy"
+    shutil.copytree(ROOT / "tests" / "packages" / "toy", source)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run(
+        [*pip, "--no-build-isolation", "--target", str(target), str(source)], check=True
+    )
+    return target
+
+
+@pytest.fixture(scope="session")
+def _toy_template(
+    tmp_path_factory: pytest.TempPathFactory, toy_methods: Path
+) -> Iterator[Folder]:
+    root = tmp_path_factory.mktemp("toy") / "project"
+    for folder in ("datasets", "models", "evaluations"):
+        (root / "registry" / folder).mkdir(parents=True)
+    for community in ("age-22-34", "age-65-plus"):
+        shutil.copytree(ROOT / "value_profiles" / community, root / "value_profiles" / community)
+    for name in ("gitignore", "dvcignore"):
+        shutil.copy(ROOT / "registry" / "templates" / name, root / f".{name}")
+    folder = Folder(root, _environment(toy_methods))
+    folder.declare("datasets", WORDS)
+    folder.declare("datasets", LETTERS)
+    folder.declare("models", COUNT)
+    folder.declare("models", TOTAL)
+    folder.run("git", "init", "--quiet", "--initial-branch=main")
+    folder.run("git", "config", "user.email", "test@chorus.invalid")
+    folder.run("git", "config", "user.name", "Test")
+    folder.dvc("init", "--quiet")
+    folder.dvc("config", "core.analytics", "false")
+    folder.chorus("sync")
+    yield folder
+
+
+@pytest.fixture
+def toy(_toy_template: Folder, tmp_path: Path) -> Folder:
+    """A project with quick methods of another package; nothing is made yet."""
+    root = tmp_path / "project"
+    shutil.copytree(_toy_template.root, root, symlinks=True)
+    return Folder(root, _toy_template.env)
+
+
+@pytest.fixture(scope="session")
+def _tiny_template(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    parent = Folder(tmp_path_factory.mktemp("tiny"), _environment())
+    parent.chorus("demo", "project", "--size", "tiny")
+    return Folder(parent.root / "project", parent.env)
+
+
+@pytest.fixture
+def tiny(_tiny_template: Folder, tmp_path: Path) -> Folder:
+    """The demo with a tiny random model, everything made and recorded."""
+    root = tmp_path / "project"
+    shutil.copytree(_tiny_template.root, root, symlinks=True)
+    return Folder(root, _tiny_template.env)

@@ -1,0 +1,1 @@
+"""Two quick methods in a package of their own."""
