@@ -215,8 +215,9 @@ class Hasher:
         """Every file below `folder`, sorted by path; links are refused."""
         entries = []
         for path in sorted(folder.rglob("*")):
-            if path.is_symlink():
-                raise IntegrityError("is a link; artifacts hold plain files", where=str(path))
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                what = "is a link or a device; artifacts hold plain files"
+                raise IntegrityError(what, where=str(path))
             if path.is_file():
                 inside = path.relative_to(folder).as_posix()
                 entries.append(
@@ -240,7 +241,7 @@ class Hasher:
 
 def content_digest(files: Iterable[FileEntry]) -> str:
     """SHA-256 over the sorted (path, SHA-256) pairs; names are bound in, so a rename shows."""
-    return digest_of([[entry.path, entry.sha256] for entry in files])
+    return digest_of(sorted([entry.path, entry.sha256] for entry in files))
 
 
 def write_atomically(path: Path, content: bytes) -> None:

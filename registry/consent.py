@@ -20,7 +20,7 @@ Permission = Literal["consent", "mandate", "licence"]
 
 def check_date(value: str) -> str:
     """Returns `value` if it is a calendar date such as `2026-11-23`."""
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
         raise ValueError('write a date as year-month-day in quotes, like "2026-11-23"')
     try:
         dt.date.fromisoformat(value)

@@ -194,10 +194,14 @@ def _declaration_problems(declared: Declared, project: Project) -> Iterator[Prob
             mend = "it takes: " + (", ".join(sorted(method.inputs)) or "none")
             yield document.problem(("inputs", role), what, mend)
     for role, wanted in method.inputs.items():
-        if role not in declaration.inputs and not wanted.optional:
+        given = declaration.inputs.get(role, ())
+        if not given and not wanted.optional:
             what = f"lacks the input {role!r} of the method {method.name!r}"
             mend = f"add `{role}: <name of a {wanted.kind}>` ({wanted.description})"
             yield document.problem(("inputs",), what, mend)
+        if not isinstance(given, str) and len(given) > 1 and not wanted.many:
+            what = f"names {len(given)} inputs, and {role!r} takes one"
+            yield document.problem(("inputs", role), what, "keep one of them")
     for role, name, key in _input_names(declared):
         yield from _input_problems(declared, project, role, name, key)
 
@@ -206,9 +210,9 @@ def _input_problems(
     declared: Declared, project: Project, role: str, name: str, key: Key
 ) -> Iterator[Problem]:
     document, wanted_role = declared.document, declared.method.inputs.get(role)
-    base, _, community = name.partition("@")
+    base, at, community = name.partition("@")
     other = project.declarations.get(base)
-    if other is None:
+    if other is None or (at and not community):
         what = f"names the unknown input {name!r}"
         mend = nearest(base, list(project.declarations)) or "see `chorus list`"
         yield document.problem(key, what, mend)
@@ -219,17 +223,22 @@ def _input_problems(
         what = f"{base!r} does not fan out, so {name!r} names nothing"
         yield document.problem(key, what, f"write {base!r}")
     elif community and community not in _narrowed(other, project):
-        what = f"names the unknown community {community!r}"
-        mend = nearest(community, list(project.communities)) or (
-            "communities here: " + ", ".join(_narrowed(other, project))
-        )
+        profile = project.profiles.get(community)
+        here = _narrowed(other, project)
+        mend = "communities here: " + ", ".join(here)
+        if profile is None:
+            what = f"names the unknown community {community!r}"
+            mend = nearest(community, list(here)) or mend
+        else:
+            what = f"{base!r} has no node for {community!r}"
+            what += "" if profile.active else f", which is {profile.stage}"
         yield document.problem(key, what, mend)
 
 
 def _cycles(project: Project) -> list[Problem]:
     """A declaration that is made from itself, at the input that closes the circle."""
     needs = {
-        name: {n.partition("@")[0] for _, n, _ in _input_names(declared)}
+        name: sorted({n.partition("@")[0] for _, n, _ in _input_names(declared)})
         for name, declared in project.declarations.items()
     }
     try:
@@ -262,7 +271,11 @@ def _node(
             what = f"{name!r} is one artifact a community, and {role!r} takes one"
             mend = f"write `{targets[0]}`, or add `each: community` to this declaration"
             problems.append(declared.document.problem(key, what, mend))
-        edges += [Edge(role, target) for target in targets]
+        for edge in (Edge(role, target) for target in targets):
+            if edge in edges:
+                what = f"gives {edge.node!r} to {role!r} twice"
+                problems.append(declared.document.problem(key, what, "name it once"))
+            edges.append(edge)
     reads: tuple[str, ...] = ()
     if declared.method.reads or declared.method.profile_fields:
         reads = (community,) if community else _narrowed(declared, project)

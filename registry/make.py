@@ -24,6 +24,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -178,7 +179,7 @@ def _attempt(
 ) -> Run:
     run, files = start_run(graph.project.state, node.id, door)
     try:
-        manifest = _produce(graph, node, causes, files, listener, lock)
+        manifest, seconds = _produce(graph, node, causes, files, listener, lock)
     except KeyboardInterrupt:
         end_run(run, files, "interrupted")
         raise
@@ -188,7 +189,7 @@ def _attempt(
     except BaseException as error:
         end_run(run, files, "failed", message=repr(error))
         raise
-    return end_run(run, files, "made", content=manifest.content)
+    return end_run(run, files, "made", content=manifest.content, method_seconds=seconds)
 
 
 def _outcome(error: ChorusError) -> Outcome:
@@ -197,7 +198,7 @@ def _outcome(error: ChorusError) -> Outcome:
 
 def _produce(
     graph: Graph, node: Node, causes: Causes, files: RunFiles, listener: Listener, lock: IO[str]
-) -> Manifest:
+) -> tuple[Manifest, float]:
     artifact = graph.artifact(node)
     terms = _consents(graph, node)
     artifact.clear_scratch()
@@ -207,7 +208,10 @@ def _produce(
     work.mkdir()
     listener.started(node.id, files)
     device = choose_device(node)
-    _run_method(_request(graph, node, causes, device, scratch.files, work, files), files, lock)
+    request = _request(graph, node, causes, device, scratch.files, work, files)
+    started = time.monotonic()
+    _run_method(request, files, lock)
+    seconds = round(time.monotonic() - started, 3)
     entries = graph.project.hasher.tree(scratch.files)
     if not entries:
         raise MethodError(f"the method {causes.method.name} wrote no files", where=node.id)
@@ -242,7 +246,7 @@ def _produce(
     sync_tree(scratch.directory)
     _require_unmoved(graph, node, causes, terms)
     artifact.swap_in()
-    return manifest
+    return manifest, seconds
 
 
 def choose_device(node: Node) -> str:

@@ -131,7 +131,7 @@ class Code:
 
 @cache
 def code_of(name: str) -> Code:
-    """The code of a method: its module, and what that imports of its own top-level package."""
+    """The code of a method: its module, and what that runs of its own top-level package."""
     load_method(name)
     point = _entry_points()[name]
     distribution = point.dist.name if point.dist is not None else ""
@@ -155,6 +155,7 @@ def _closure(module: str) -> dict[str, Path]:
         if name in found or (path := _module_path(name)) is None:
             continue
         found[name] = path
+        waiting += [name.rpartition(".")[0]] if "." in name else []
         waiting += [n for n in _imports(path, name) if n.partition(".")[0] == package]
     return found
 

@@ -24,7 +24,7 @@ TABLES = ("opinions.csv", "evaluation/opinions.csv")
 Stage = Literal["submitted", "accepted", "admitted", "suspended", "withdrawn"]
 ACTIVE: frozenset[Stage] = frozenset({"accepted", "admitted"})
 
-_EVENT_NAME = re.compile(r"\d{4}-(submitted|accepted|admitted|suspended|withdrawn)\.yaml")
+_EVENT_NAME = re.compile(r"[0-9]{4}-(submitted|accepted|admitted|suspended|withdrawn)\.yaml")
 
 
 def check_sha256(value: str) -> str:
@@ -167,12 +167,12 @@ def read_profile(folder: Path, root: Path) -> tuple[Profile | None, list[Problem
     shown = relative(folder / "profile.yaml", root)
     document, read_problems = read(folder / "profile.yaml", shown)
     problems += read_problems
+    stage, event_problems = _stage(folder, root)
+    problems += event_problems
     if document is None:
         return None, problems
     profile, typed_problems = typed(ValueProfile, document)
     problems += typed_problems
-    stage, event_problems = _stage(folder, root)
-    problems += event_problems
     if profile is None:
         return None, problems
     if profile.id != folder.name:
@@ -216,13 +216,18 @@ def _intruders(folder: Path, root: Path) -> Iterator[Problem]:
 def _stage(folder: Path, root: Path) -> tuple[Stage, list[Problem]]:
     stage: Stage = "submitted"
     problems: list[Problem] = []
-    for path in sorted((folder / "events").glob("*.yaml")):
+    events = folder / "events"
+    for path in [] if events.is_symlink() else sorted(events.glob("*.yaml")):
         document, found = read(path, relative(path, root))
         problems += found
         if document is None:
             continue
         event, found = typed(Event, document)
         problems += found
-        if event is not None:
-            stage = event.event
+        if event is None:
+            continue
+        if path.stem.partition("-")[2] != event.event:
+            what = f"says {event.event!r} in the file {path.name}"
+            problems.append(document.problem(("event",), what, "let both say what happened"))
+        stage = event.event
     return stage, problems

@@ -1,9 +1,9 @@
 """Contracts: one pass of DuckDB SQL over the Parquet files of an artifact.
 
 Expectations speak Great Expectations' vocabulary and count as it does: each becomes one aggregate
-over the rows that break it, and all aggregates of a table are read in one query. Nulls break only
-`expect_column_values_to_not_be_null`; every row of a repeated value counts as unexpected. NaN is a
-value that no bounds hold.
+over the rows that break it, and all aggregates of a table are read in one query; only where values
+repeat, a second one counts every row of them. Nulls break `expect_column_values_to_not_be_null` and
+nothing else. NaN is a value that no bounds hold.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _check_table(
         elif expectation.expect == "expect_table_columns_to_match_set":
             verdicts[index] = _match_columns(expectation, list(types))
         else:
-            aggregates[index] = _aggregate(expectation, source)
+            aggregates[index] = _aggregate(expectation)
     values = _values(connection, source, list(aggregates.values()))
     for index, value in zip(aggregates, values, strict=True):
         given = expectations[index]
@@ -188,7 +188,8 @@ def _verdict(
 ) -> Verdict:
     kind = expectation.expect
     if kind == "expect_table_row_count_to_be_between":
-        return Verdict(expectation, int(not _within(expectation, value)), f"found {value} rows")
+        outside = not _within(expectation, value)
+        return Verdict(expectation, int(outside), detail=f"found {value} (rows)")
     if kind == "expect_column_mean_to_be_between":
         return _mean(expectation, value)
     broken = int(value)
@@ -196,8 +197,9 @@ def _verdict(
         return Verdict(expectation, 0)
     condition = _broken_row(expectation)
     if condition is None:
-        keys = ", ".join(_name(c) for c in _columns(expectation))
-        query = f"select {keys}, {_repeated(expectation, source)} order by all limit {EXAMPLES}"
+        repeated = _repeated(expectation, source)
+        ((broken,),) = connection.execute(f"select sum(times) from (select {repeated})").fetchall()
+        query = f"select {_keys(expectation)}, {repeated} order by all limit {EXAMPLES}"
     else:
         query = f"select * from {source} where {condition} limit {EXAMPLES}"
     cursor = connection.execute(query)
@@ -206,7 +208,7 @@ def _verdict(
         ", ".join(f"{_short(n)}={_short(v)}" for n, v in zip(names, row, strict=True))
         for row in cursor.fetchall()
     )
-    return Verdict(expectation, broken, examples=examples)
+    return Verdict(expectation, int(broken), examples=examples)
 
 
 def _within(expectation: Expectation, value: float) -> bool:
@@ -219,12 +221,12 @@ def _mean(expectation: Expectation, value: Any) -> Verdict:
     if value is None:
         return Verdict(expectation, 1, detail="found no values")
     if not isinstance(value, (int, float, Decimal)):
-        return Verdict(expectation, 1, detail="found a mean that is no number")
+        return Verdict(expectation, 1, detail=f"found {value} (the mean), which is no number")
     outside = not _within(expectation, float(value))
-    return Verdict(expectation, int(outside), detail=f"found the mean {float(value):.6g}")
+    return Verdict(expectation, int(outside), detail=f"found {float(value):.6g} (the mean)")
 
 
-def _aggregate(expectation: Expectation, source: str) -> str:
+def _aggregate(expectation: Expectation) -> str:
     condition = _broken_row(expectation)
     if condition is not None:
         return f"count(*) filter (where {condition})"
@@ -234,16 +236,23 @@ def _aggregate(expectation: Expectation, source: str) -> str:
         case "expect_column_mean_to_be_between":
             return f"avg({_name(str(expectation.column))})"
         case _:
-            repeated = f"select {_repeated(expectation, source)}"
-            return f"(select coalesce(sum(times), 0) from ({repeated}))"
+            given = f"filter (where {_given(expectation)})"
+            return f"count(*) {given} - count(distinct ({_keys(expectation)})) {given}"
+
+
+def _keys(expectation: Expectation) -> str:
+    return ", ".join(_name(column) for column in _columns(expectation))
+
+
+def _given(expectation: Expectation) -> str:
+    """The SQL condition of a row with a key; where all of the key is null, nothing repeats."""
+    return " or ".join(f"{_name(column)} is not null" for column in _columns(expectation))
 
 
 def _repeated(expectation: Expectation, source: str) -> str:
-    """The end of a query for each key that stands more than once; rows without a key are not."""
-    names = [_name(column) for column in _columns(expectation)]
-    given = " or ".join(f"{name} is not null" for name in names)
-    grouped = f"group by {', '.join(names)} having count(*) > 1"
-    return f"count(*) as times from {source} where {given} {grouped}"
+    """The rest of a query over the keys that stand more than once, with how often."""
+    grouped = f"group by {_keys(expectation)} having count(*) > 1"
+    return f"count(*) as times from {source} where {_given(expectation)} {grouped}"
 
 
 def _broken_row(expectation: Expectation) -> str | None:

@@ -43,6 +43,8 @@ class Run(Frozen):
     """When it ended (UTC)."""
     seconds: float | None = None
     """How long it took."""
+    method_seconds: float | None = None
+    """How much of that the method's own process took."""
     outcome: Outcome = "running"
     """How it ended."""
     message: str = ""

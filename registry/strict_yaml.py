@@ -252,6 +252,11 @@ def _typed_problem(
         case "missing":
             what = f"lacks the key {name!r}"
             mend = f"add `{name}:`" + _described(model, location)
+        case "literal_error":
+            given = str(detail["input"])
+            known = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
+            what = f"{'.'.join(map(str, location))} cannot be {_shortened(given)!r}"
+            mend = nearest(given, known) or f"write one of: {', '.join(known)}"
         case _:
             message = detail["msg"].removeprefix("Value error, ")
             given = detail["input"]

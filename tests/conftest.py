@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -162,16 +162,12 @@ def toy_methods(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source") / "toy"
     shutil.copytree(ROOT / "tests" / "packages" / "toy", source)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run(
-        [*pip, "--no-build-isolation", "--target", str(target), str(source)], check=True
-    )
+    subprocess.run([*pip, "--no-build-isolation", "--target", str(target), str(source)], check=True)
     return target
 
 
 @pytest.fixture(scope="session")
-def _toy_template(
-    tmp_path_factory: pytest.TempPathFactory, toy_methods: Path
-) -> Iterator[Folder]:
+def _toy_template(tmp_path_factory: pytest.TempPathFactory, toy_methods: Path) -> Folder:
     root = tmp_path_factory.mktemp("toy") / "project"
     for folder in ("datasets", "models", "evaluations"):
         (root / "registry" / folder).mkdir(parents=True)
@@ -190,7 +186,7 @@ def _toy_template(
     folder.dvc("init", "--quiet")
     folder.dvc("config", "core.analytics", "false")
     folder.chorus("sync")
-    yield folder
+    return folder
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from registry.lineage import Branch
 
 _lineage = typer.Typer(help="Trace and verify what an artifact was made from.")
+_WIDE = 400
+"""Columns where no terminal sets them: a line is never broken for a program that reads it."""
 _MEANING = {
     "verified": "every byte on the way is what the records say",
     "unrecorded": "whole, but not covered by a record; `chorus make` records it",
@@ -55,7 +57,10 @@ def print_tree(graph: Graph, node: str) -> None:
     from registry.lineage import trace
 
     branch = trace(graph, graph.node(node))
-    Console(highlight=False, soft_wrap=True).print(_tree(branch, set()))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDE)
+    console.print(_tree(branch, set()))
 
 
 def _tree(branch: Branch, seen: set[str], into: Tree | None = None) -> Tree:

@@ -64,9 +64,7 @@ def test_a_prompt_is_encoded_as_a_chat_up_to_where_the_answer_begins(
 ) -> None:
     _, tokenizer = loaded
     ids = encode(tokenizer, PROMPT)
-    assert (
-        tokenizer.decode(ids) == f"<|im_start|>user\n{PROMPT}<|im_end|>\n<|im_start|>assistant\n"
-    )
+    assert tokenizer.decode(ids) == f"<|im_start|>user\n{PROMPT}<|im_end|>\n<|im_start|>assistant\n"
     assert ids[0] == tokenizer.bos_token_id
 
 

@@ -42,5 +42,10 @@ def run(context: Context) -> None:
 
 
 method = Method(
-    name="toy-words", kind="dataset", description="Words.", params=Params, run=run, libraries=("duckdb",)
+    name="toy-words",
+    kind="dataset",
+    description="Words.",
+    params=Params,
+    run=run,
+    libraries=("duckdb",),
 )

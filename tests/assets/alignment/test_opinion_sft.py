@@ -1,0 +1,357 @@
+"""Training on shares: the loss, the schedule, the split forward pass, and what a toy learns."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import random
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+
+from assets.alignment import opinion_sft
+from assets.alignment.opinion_sft import (
+    Example,
+    Params,
+    Trunk,
+    batches,
+    community_weights,
+    option_loss,
+    rate,
+)
+from assets.compute import load_model
+from assets.option_prompt import (
+    arrange,
+    encode,
+    letter_ids,
+    next_token_probabilities,
+    render,
+)
+from assets.rows import write_rows
+from registry.artifact import sha256_file
+from registry.context import Context, Input
+from registry.errors import MethodError, UsageError
+
+if TYPE_CHECKING:
+    from tests.assets.conftest import Build
+
+QUESTIONS = {"Tea or coffee?": ("Tea", "Coffee"), "Hot or cold?": ("Hot", "Cold", "Neither")}
+PLANTED = {
+    "north": {"Tea or coffee?": (0.9, 0.1), "Hot or cold?": (0.1, 0.2, 0.7)},
+    "south": {"Tea or coffee?": (0.2, 0.8), "Hot or cold?": (0.6, 0.3, 0.1)},
+}
+QUICK = Params(steps=40, batch_size=4, learning_rate=2e-2, adapter_rank=4, trained_layers=1)
+
+
+# The loss.
+
+
+def test_uniform_logits_cost_the_log_of_the_vocabulary() -> None:
+    targets = torch.tensor([[0.25, 0.75, 0.0], [0.2, 0.3, 0.5]])
+    loss = option_loss(torch.zeros(2, 50), targets, torch.tensor([7, 8, 9]))
+    assert loss.item() == pytest.approx(math.log(50), abs=1e-6)
+
+
+def test_the_loss_is_that_of_the_options_minus_the_log_of_the_mass_on_them() -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(5, 20, generator=generator)
+    targets = torch.rand(5, 3, generator=generator)
+    targets /= targets.sum(dim=-1, keepdim=True)
+    letters = torch.tensor([4, 11, 2])
+    shown = logits.softmax(dim=-1)[:, letters]
+    inside = shown.sum(dim=-1, keepdim=True)
+    options = -(targets * (shown / inside).log()).sum(dim=-1) - inside.log().squeeze(-1)
+    assert option_loss(logits, targets, letters).item() == pytest.approx(
+        options.mean().item(), abs=1e-5
+    )
+
+
+def test_its_least_value_is_the_entropy_of_the_shares() -> None:
+    shares = torch.tensor([[0.7, 0.2, 0.1]])
+    entropy = -(shares * shares.log()).sum().item()
+    logits = torch.full((1, 30), -1e4)
+    letters = torch.tensor([3, 4, 5])
+    logits[0, letters] = shares[0].log()
+    assert option_loss(logits, shares, letters).item() == pytest.approx(entropy, abs=1e-6)
+    logits.requires_grad_()
+    (gradient,) = torch.autograd.grad(option_loss(logits, shares, letters), logits)
+    assert gradient.abs().max().item() < 1e-6
+    moved = logits.detach() + 0.1 * torch.randn(1, 30, generator=torch.Generator().manual_seed(2))
+    assert option_loss(moved, shares, letters).item() > entropy
+
+
+# The schedule, the weights and the batches.
+
+
+def test_the_rate_warms_up_and_falls_to_a_tenth() -> None:
+    assert [rate(step, 100) for step in range(6)] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1])
+    assert rate(100, 100) == pytest.approx(0.1)
+    rates = [rate(step, 100) for step in range(5, 100)]
+    assert rates == sorted(rates, reverse=True)
+    assert 0.1 < rates[-1] < 0.111
+    assert rate(0, 1) == 1
+
+
+def examples(**counts: int) -> dict[str, list[Example]]:
+    return {
+        name: [Example(name, f"{name} {number}", (1.0,)) for number in range(count)]
+        for name, count in counts.items()
+    }
+
+
+def drawn(
+    given: Mapping[str, list[Example]], weights: Mapping[str, float], size: int, count: int
+) -> list[list[Example]]:
+    return list(islice(batches(given, weights, size, random.Random(3)), count))
+
+
+def test_communities_come_in_exactly_their_declared_proportion() -> None:
+    given = examples(north=7, south=5)
+    for size, count in ((3, 100), (4, 75), (1, 300)):
+        chosen = [e for b in drawn(given, {"north": 2, "south": 1}, size, count) for e in b]
+        assert Counter(e.community for e in chosen) == {"north": 200, "south": 100}
+        seen = 0
+        for number, example in enumerate(chosen, 1):
+            seen += example.community == "north"
+            assert abs(seen - number * 2 / 3) <= 1
+
+
+def test_a_community_without_weight_never_comes() -> None:
+    given = examples(east=3, north=3, south=3)
+    weights = {"east": 0, "north": 0.3, "south": 0.6}
+    chosen = [e.community for b in drawn(given, weights, 5, 200) for e in b]
+    assert set(chosen) == {"north", "south"}
+    assert chosen.count("north") == pytest.approx(1000 / 3, abs=1)
+
+
+def test_each_community_comes_in_shuffled_rounds_without_repeats() -> None:
+    given = examples(north=7, south=5)
+    chosen = [e for b in drawn(given, {"north": 1, "south": 1}, 4, 35) for e in b]
+    for name, size in (("north", 7), ("south", 5)):
+        own = [e.prompt for e in chosen if e.community == name]
+        rounds = [own[start : start + size] for start in range(0, len(own), size)]
+        assert all(len(set(one)) == size for one in rounds if len(one) == size)
+        assert len({tuple(one) for one in rounds}) > 1
+
+
+def test_batches_are_a_function_of_the_seed() -> None:
+    given = examples(north=7, south=5)
+    assert drawn(given, {"north": 1, "south": 1}, 4, 9) == drawn(
+        given, {"north": 1, "south": 1}, 4, 9
+    )
+
+
+def test_weights_that_cannot_be_are_refused() -> None:
+    assert community_weights({"north": 2}, ["north", "south"]) == {"north": 2, "south": 1}
+    with pytest.raises(UsageError, match=r"params\.weights\.north is negative"):
+        community_weights({"north": -0.5}, ["north", "south"])
+    with pytest.raises(UsageError, match="leave no community any weight"):
+        community_weights({"north": 0}, ["north"])
+
+
+# The split forward pass.
+
+
+@pytest.fixture(scope="module")
+def llama() -> LlamaForCausalLM:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=97,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        initializer_range=0.3,
+    )
+    return LlamaForCausalLM(config).eval()
+
+
+@pytest.mark.parametrize("trained_layers", [0, 1, 3, 4])
+def test_both_parts_together_are_the_whole(llama: LlamaForCausalLM, trained_layers: int) -> None:
+    prompts = [[5, 6, 7, 8, 9, 10], [11, 12], [13, 14, 15, 16]]
+    trunk = Trunk(llama, trained_layers)
+    assert trunk.depth == (4 - trained_layers if trained_layers else 0)
+    with torch.no_grad():
+        parts = trunk.lift(llama, [trunk.hidden(ids) for ids in prompts])
+        whole = [llama(input_ids=torch.tensor([ids])).logits[0, -1] for ids in prompts]
+    assert torch.allclose(parts, torch.stack(whole), atol=1e-5, rtol=0)
+    assert len(llama.model.layers) == 4
+    trunk.check(llama, prompts[0])
+
+
+def test_only_the_layers_above_have_gradients(llama: LlamaForCausalLM) -> None:
+    trunk = Trunk(llama, 1)
+    loss = trunk.lift(llama, [trunk.hidden([5, 6, 7])]).sum()
+    weights = [layer.self_attn.q_proj.weight for layer in llama.model.layers]
+    gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+    assert [gradient is not None for gradient in gradients] == [False, False, False, True]
+
+
+def test_more_trained_layers_than_the_model_has_are_refused(llama: LlamaForCausalLM) -> None:
+    with pytest.raises(UsageError, match=r"params\.trained_layers is 5; the model has 4 layers"):
+        Trunk(llama, 5)
+
+
+def test_a_model_without_a_stack_of_layers_is_refused() -> None:
+    with pytest.raises(MethodError, match="Linear has no stack of decoder layers"):
+        Trunk(torch.nn.Linear(2, 2), 1)
+
+
+def test_a_model_that_cannot_be_split_is_refused(llama: LlamaForCausalLM) -> None:
+    class Tilted(LlamaForCausalLM):
+        """Adds to its own embeddings, so that lower layers know more than they hand on."""
+
+        def forward(self, input_ids: Any = None, **given: Any) -> Any:
+            if input_ids is None:
+                return super().forward(**given)
+            embedded = self.model.embed_tokens(input_ids) + 3
+            return super().forward(inputs_embeds=embedded, **given)
+
+    torch.manual_seed(0)
+    model = Tilted(llama.config).eval()
+    with pytest.raises(MethodError, match="Tilted cannot be split below its top layers"):
+        Trunk(model, 2).check(model, [5, 6, 7, 8])
+
+
+# A toy, from rows to weights that stand alone.
+
+
+@pytest.fixture(scope="module")
+def data(build: Build) -> dict[str, Input]:
+    found = {}
+    for community, planted in PLANTED.items():
+        rows = [
+            {
+                "community": community,
+                "prompt": render(question, arrange(QUESTIONS[question], order)),
+                "shares": list(arrange(shares, order)),
+            }
+            for question, shares in planted.items()
+            for order in ("forward", "reversed")
+        ]
+        folder = build(Params()).out
+        write_rows(folder / "items.parquet", rows)
+        found[community] = Input("opinion-items", community, folder)
+    return found
+
+
+def trained(
+    build: Build, base: Path, data: Mapping[str, Input], params: Params, seed: int = 0
+) -> tuple[Context, list[dict[str, float]]]:
+    """One training: its context, and what it told about its progress."""
+    events = io.StringIO()
+    inputs = {"base": base, "data": list(data.values())}
+    context = build(params, inputs=inputs, seed=seed, events=events)
+    opinion_sft.run(context)
+    return context, [json.loads(line) for line in events.getvalue().splitlines()]
+
+
+def answered(files: Path, question: str) -> list[float]:
+    """A model's option probabilities and the mass outside them, over both orders."""
+    model, tokenizer = load_model(files, torch.device("cpu"), "bfloat16")
+    options = QUESTIONS[question]
+    letters = letter_ids(tokenizer, len(options))
+    rows = []
+    for order in ("forward", "reversed"):
+        prompt = encode(tokenizer, render(question, arrange(options, order)))
+        found = next_token_probabilities(model, tokenizer, [prompt])[0, letters].tolist()
+        rows.append(arrange(found, order))
+    return [sum(column) / 2 for column in zip(*rows, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def own(build: Build, small_model: Path, data: dict[str, Input]) -> dict[str, Any]:
+    return {name: trained(build, small_model, {name: data[name]}, QUICK) for name in data}
+
+
+def test_each_communitys_own_model_learns_its_shares(own: dict[str, Any]) -> None:
+    for community, planted in PLANTED.items():
+        context, events = own[community]
+        for question, shares in planted.items():
+            assert answered(context.out, question) == pytest.approx(list(shares), abs=0.07)
+        losses = [event["loss"] for event in events if "loss" in event]
+        assert len(losses) == QUICK.steps
+        entropy = sum(-p * math.log(p) for s in planted.values() for p in s) / len(planted)
+        assert losses[0] > 3
+        assert losses[-1] == pytest.approx(entropy, abs=0.1)
+        assert [event["done"] for event in events if "loss" in event] == list(range(5, 45))
+        assert events[-1]["done"] == events[-1]["total"] == 44
+
+
+def test_a_pooled_model_learns_the_weighted_mean(
+    build: Build, small_model: Path, data: dict[str, Input]
+) -> None:
+    weighted = QUICK.model_copy(update={"weights": {"north": 3.0}})
+    context, _ = trained(build, small_model, data, weighted)
+    expected = 0.75 * 0.9 + 0.25 * 0.2
+    assert answered(context.out, "Tea or coffee?") == pytest.approx(
+        [expected, 1 - expected], abs=0.1
+    )
+
+
+def test_the_same_seed_gives_the_same_weights(
+    build: Build, small_model: Path, data: dict[str, Input], own: dict[str, Any]
+) -> None:
+    digests = [
+        sha256_file(context.out / "model.safetensors")
+        for context in (
+            own["north"][0],
+            trained(build, small_model, {"north": data["north"]}, QUICK)[0],
+            trained(build, small_model, {"north": data["north"]}, QUICK, seed=1)[0],
+        )
+    ]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_the_merged_model_stands_alone_and_only_its_top_layer_changed(
+    own: dict[str, Any], small_model: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(own["north"][0].out, tmp_path / "alone")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "alone", dtype=torch.float32)
+    base = AutoModelForCausalLM.from_pretrained(small_model, dtype=torch.bfloat16).float()
+    names = {path.name for path in (tmp_path / "alone").iterdir()}
+    assert not any("adapter" in name for name in names)
+    assert type(model).__name__ == "LlamaForCausalLM"
+    before, after = base.state_dict(), model.state_dict()
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith("model.layers.1.") for name in changed)
+
+
+def test_no_trained_layers_named_means_all_of_them(
+    build: Build, small_model: Path, data: dict[str, Input]
+) -> None:
+    params = QUICK.model_copy(update={"trained_layers": 0, "steps": 3})
+    context, events = trained(build, small_model, data, params)
+    model = AutoModelForCausalLM.from_pretrained(context.out, dtype=torch.float32)
+    base = AutoModelForCausalLM.from_pretrained(small_model, dtype=torch.bfloat16).float()
+    pairs = zip(base.state_dict().items(), model.state_dict().values(), strict=True)
+    changed = {name.split(".")[2] for (name, old), new in pairs if not torch.equal(old, new)}
+    assert changed == {"0", "1"}
+    assert events[-1]["loss"] < events[0]["loss"]
+
+
+def test_too_many_trained_layers_stop_before_any_work(
+    build: Build, small_model: Path, data: dict[str, Input]
+) -> None:
+    params = QUICK.model_copy(update={"trained_layers": 3})
+    with pytest.raises(UsageError, match="trained_layers is 3; the model has 2 layers"):
+        trained(build, small_model, data, params)
+
+
+def test_a_negative_weight_stops_before_any_work(
+    build: Build, small_model: Path, data: dict[str, Input]
+) -> None:
+    params = QUICK.model_copy(update={"weights": {"south": -1.0}})
+    with pytest.raises(UsageError, match=r"params\.weights\.south is negative"):
+        trained(build, small_model, data, params)
