@@ -12,6 +12,12 @@ from registry.typed import Frozen
 Kind = Literal["dataset", "model", "evaluation"]
 Severity = Literal["error", "warning"]
 
+
+def with_article(kind: Kind) -> str:
+    """`a dataset`, `a model` or `an evaluation`."""
+    return f"an {kind}" if kind == "evaluation" else f"a {kind}"
+
+
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,46}[a-z0-9]")
 
 

@@ -14,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from registry.artifact import ArtifactPath
 from registry.consent import Use
-from registry.declaration import Declaration
+from registry.declaration import Declaration, with_article
 from registry.errors import Problem, ProblemsError, UsageError
 from registry.profile import Profile
 from registry.project import Declared, Project
@@ -197,7 +197,8 @@ def _declaration_problems(declared: Declared, project: Project) -> Iterator[Prob
         given = declaration.inputs.get(role, ())
         if not given and not wanted.optional:
             what = f"lacks the input {role!r} of the method {method.name!r}"
-            mend = f"add `{role}: <name of a {wanted.kind}>` ({wanted.description})"
+            named = f"<name of {with_article(wanted.kind)}>"
+            mend = f"add `{role}: {named}` ({wanted.description})"
             yield document.problem(("inputs",), what, mend)
         if not isinstance(given, str) and len(given) > 1 and not wanted.many:
             what = f"names {len(given)} inputs, and {role!r} takes one"
@@ -217,8 +218,9 @@ def _input_problems(
         mend = nearest(base, list(project.declarations)) or "see `chorus list`"
         yield document.problem(key, what, mend)
     elif wanted_role is not None and other.declaration.kind != wanted_role.kind:
-        what = f"{name!r} is a {other.declaration.kind}; {role!r} takes a {wanted_role.kind}"
-        yield document.problem(key, what, f"name a {wanted_role.kind}")
+        wanted = with_article(wanted_role.kind)
+        what = f"{name!r} is {with_article(other.declaration.kind)}; {role!r} takes {wanted}"
+        yield document.problem(key, what, f"name {wanted}")
     elif community and other.declaration.each is None:
         what = f"{base!r} does not fan out, so {name!r} names nothing"
         yield document.problem(key, what, f"write {base!r}")

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from registry.artifact import Hasher
-from registry.declaration import FOLDERS, Declaration
+from registry.declaration import FOLDERS, Declaration, with_article
 from registry.errors import Place, Problem, ProblemsError, UsageError, relative
 from registry.method import Method, load_method
 from registry.profile import Profile, read_profile
@@ -145,7 +145,8 @@ def _method(document: Document, kind: type[Declaration]) -> tuple[Method | None,
     except UsageError as error:
         return None, [document.problem(("method",), error.what, error.mend)]
     if method.kind != kind.kind:
-        what = f"the method {name!r} makes a {method.kind}, and this declares a {kind.kind}"
+        makes, declares = with_article(method.kind), with_article(kind.kind)
+        what = f"the method {name!r} makes {makes}, and this declares {declares}"
         mend = f"move the file to registry/{method.kind}s, or choose another method"
         return None, [document.problem(("method",), what, mend)]
     return method, []

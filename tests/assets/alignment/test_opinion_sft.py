@@ -27,7 +27,7 @@ from assets.alignment.opinion_sft import (
     option_loss,
     rate,
 )
-from assets.compute import load_model
+from assets.compute import load_model, save_model
 from assets.option_prompt import (
     arrange,
     encode,
@@ -43,6 +43,9 @@ from registry.errors import MethodError, UsageError
 if TYPE_CHECKING:
     from tests.assets.conftest import Build
 
+pytestmark = pytest.mark.filterwarnings(  # peft 0.21 asks transformers 5.23 by the old name
+    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
+)
 QUESTIONS = {"Tea or coffee?": ("Tea", "Coffee"), "Hot or cold?": ("Hot", "Cold", "Neither")}
 PLANTED = {
     "north": {"Tea or coffee?": (0.9, 0.1), "Hot or cold?": (0.1, 0.2, 0.7)},
@@ -226,6 +229,19 @@ def test_a_model_that_cannot_be_split_is_refused(llama: LlamaForCausalLM) -> Non
 
 
 @pytest.fixture(scope="module")
+def base(small_model: Path, build: Build) -> Path:
+    """The random model with larger weights: small ones give nearly uniform answers to anything."""
+    model, tokenizer = load_model(small_model, torch.device("cpu"), "float32")
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.dim() == 2:
+                weight.mul_(50 if "embed" in name else 20)
+    folder = build(Params()).out
+    save_model(model, tokenizer, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def data(build: Build) -> dict[str, Input]:
     found = {}
     for community, planted in PLANTED.items():
@@ -269,8 +285,8 @@ def answered(files: Path, question: str) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def own(build: Build, small_model: Path, data: dict[str, Input]) -> dict[str, Any]:
-    return {name: trained(build, small_model, {name: data[name]}, QUICK) for name in data}
+def own(build: Build, base: Path, data: dict[str, Input]) -> dict[str, Any]:
+    return {name: trained(build, base, {name: data[name]}, QUICK) for name in data}
 
 
 def test_each_communitys_own_model_learns_its_shares(own: dict[str, Any]) -> None:
@@ -288,10 +304,10 @@ def test_each_communitys_own_model_learns_its_shares(own: dict[str, Any]) -> Non
 
 
 def test_a_pooled_model_learns_the_weighted_mean(
-    build: Build, small_model: Path, data: dict[str, Input]
+    build: Build, base: Path, data: dict[str, Input]
 ) -> None:
     weighted = QUICK.model_copy(update={"weights": {"north": 3.0}})
-    context, _ = trained(build, small_model, data, weighted)
+    context, _ = trained(build, base, data, weighted)
     expected = 0.75 * 0.9 + 0.25 * 0.2
     assert answered(context.out, "Tea or coffee?") == pytest.approx(
         [expected, 1 - expected], abs=0.1
@@ -299,29 +315,29 @@ def test_a_pooled_model_learns_the_weighted_mean(
 
 
 def test_the_same_seed_gives_the_same_weights(
-    build: Build, small_model: Path, data: dict[str, Input], own: dict[str, Any]
+    build: Build, base: Path, data: dict[str, Input], own: dict[str, Any]
 ) -> None:
     digests = [
         sha256_file(context.out / "model.safetensors")
         for context in (
             own["north"][0],
-            trained(build, small_model, {"north": data["north"]}, QUICK)[0],
-            trained(build, small_model, {"north": data["north"]}, QUICK, seed=1)[0],
+            trained(build, base, {"north": data["north"]}, QUICK)[0],
+            trained(build, base, {"north": data["north"]}, QUICK, seed=1)[0],
         )
     ]
     assert digests[0] == digests[1] != digests[2]
 
 
 def test_the_merged_model_stands_alone_and_only_its_top_layer_changed(
-    own: dict[str, Any], small_model: Path, tmp_path: Path
+    own: dict[str, Any], base: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(own["north"][0].out, tmp_path / "alone")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "alone", dtype=torch.float32)
-    base = AutoModelForCausalLM.from_pretrained(small_model, dtype=torch.bfloat16).float()
+    start = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16).float()
     names = {path.name for path in (tmp_path / "alone").iterdir()}
     assert not any("adapter" in name for name in names)
     assert type(model).__name__ == "LlamaForCausalLM"
-    before, after = base.state_dict(), model.state_dict()
+    before, after = start.state_dict(), model.state_dict()
     assert before.keys() == after.keys()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
@@ -329,29 +345,29 @@ def test_the_merged_model_stands_alone_and_only_its_top_layer_changed(
 
 
 def test_no_trained_layers_named_means_all_of_them(
-    build: Build, small_model: Path, data: dict[str, Input]
+    build: Build, base: Path, data: dict[str, Input]
 ) -> None:
     params = QUICK.model_copy(update={"trained_layers": 0, "steps": 3})
-    context, events = trained(build, small_model, data, params)
+    context, events = trained(build, base, data, params)
     model = AutoModelForCausalLM.from_pretrained(context.out, dtype=torch.float32)
-    base = AutoModelForCausalLM.from_pretrained(small_model, dtype=torch.bfloat16).float()
-    pairs = zip(base.state_dict().items(), model.state_dict().values(), strict=True)
+    start = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16).float()
+    pairs = zip(start.state_dict().items(), model.state_dict().values(), strict=True)
     changed = {name.split(".")[2] for (name, old), new in pairs if not torch.equal(old, new)}
     assert changed == {"0", "1"}
     assert events[-1]["loss"] < events[0]["loss"]
 
 
 def test_too_many_trained_layers_stop_before_any_work(
-    build: Build, small_model: Path, data: dict[str, Input]
+    build: Build, base: Path, data: dict[str, Input]
 ) -> None:
     params = QUICK.model_copy(update={"trained_layers": 3})
     with pytest.raises(UsageError, match="trained_layers is 3; the model has 2 layers"):
-        trained(build, small_model, data, params)
+        trained(build, base, data, params)
 
 
 def test_a_negative_weight_stops_before_any_work(
-    build: Build, small_model: Path, data: dict[str, Input]
+    build: Build, base: Path, data: dict[str, Input]
 ) -> None:
     params = QUICK.model_copy(update={"weights": {"south": -1.0}})
     with pytest.raises(UsageError, match=r"params\.weights\.south is negative"):
-        trained(build, small_model, data, params)
+        trained(build, base, data, params)
