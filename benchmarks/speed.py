@@ -131,7 +131,7 @@ def measure_record(folder: Path) -> None:
             (single / node.path / "files" / "node.txt").write_text(str(time.time_ns()))
             commit()
 
-        one_file = seconds(whole, 3)
+        one_file = seconds(whole, 1)
     line(
         "recording one artifact in a project of 1,000 nodes",
         found,

@@ -12,13 +12,12 @@ from registry.typed import Frozen
 Kind = Literal["dataset", "model", "evaluation"]
 Severity = Literal["error", "warning"]
 
+SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,46}[a-z0-9]")
+
 
 def with_article(kind: Kind) -> str:
     """`a dataset`, `a model` or `an evaluation`."""
     return f"an {kind}" if kind == "evaluation" else f"a {kind}"
-
-
-SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,46}[a-z0-9]")
 
 
 def check_slug(value: str) -> str:

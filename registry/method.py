@@ -79,7 +79,7 @@ class Method:
                 f"the method reads {evaluation_tables[0]}, which only evaluations may read",
                 where=f"method {self.name}",
             )
-        if self.reads and self.use is None:
+        if (self.reads or self.profile_fields) and self.use is None:
             raise UsageError("reads profiles but names no use", where=f"method {self.name}")
 
     def source_paths(self, params: Frozen) -> tuple[str, ...]:

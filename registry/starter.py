@@ -14,6 +14,7 @@ from registry.errors import ChorusError, UsageError
 from registry.strict_yaml import nearest
 
 Size = Literal["default", "tiny"]
+_STEPS = "steps: 800\n  trained_layers: 6"
 FOLDERS = ("datasets", "models", "evaluations", "instruments")
 
 
@@ -82,7 +83,7 @@ def _shrink(target: Path) -> None:
     for folder in FOLDERS:
         for path in (target / "registry" / folder).glob("*.yaml"):
             text = path.read_text().replace("smollm2-135m", "tiny-random")
-            path.write_text(text.replace("steps: 240", "steps: 12\n  trained_layers: 2"))
+            path.write_text(text.replace(_STEPS, "steps: 12\n  trained_layers: 2"))
 
 
 def _run(folder: Path, *command: str) -> None:

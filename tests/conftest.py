@@ -85,13 +85,18 @@ class Folder:
 
     def chorus(self, *arguments: str, expect: int | None = 0, **env: str) -> Done:
         """Runs `chorus`; fails the test where it ends otherwise than expected."""
-        return self.run(*CHORUS, *arguments, expect=expect, **env)
+        return self.run(*self.command(*arguments), expect=expect, **env)
+
+    def command(self, *arguments: str) -> tuple[str, ...]:
+        """The command line of `chorus` in this interpreter."""
+        return (*CHORUS, *arguments)
 
     def dvc(self, *arguments: str, expect: int | None = 0, **env: str) -> Done:
         """Runs `dvc`."""
         return self.run(sys.executable, "-m", "dvc", *arguments, expect=expect, **env)
 
-    def run(self, *command: str, expect: int | None = 0, **env: str) -> Done:
+    def run(self, *command: str, expect: int | None = 0, timeout: float = 300, **env: str) -> Done:
+        """Runs any program in the project."""
         done = subprocess.run(
             command,
             cwd=self.root,
@@ -99,7 +104,7 @@ class Folder:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=timeout,
         )
         assert expect is None or done.returncode == expect, f"{command}\n{done.stdout}{done.stderr}"
         return Done(done.returncode, done.stdout, done.stderr)

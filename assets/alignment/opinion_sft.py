@@ -39,17 +39,17 @@ _TOLERANCE = 0.02
 class Params(Frozen):
     """Parameters of the training."""
 
-    steps: int = Field(default=200, ge=1)
+    steps: int = Field(default=800, ge=1)
     """Optimiser steps; models that are compared take the same number."""
-    batch_size: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=5, ge=1)
     """Prompts a step."""
-    learning_rate: float = Field(default=5e-4, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
     """Peak learning rate of AdamW; it warms up over 5 % of the steps, then falls to a tenth."""
     adapter_rank: int = Field(default=16, ge=1)
     """Rank of the low-rank adapter."""
     adapter_alpha: float = Field(default=32, gt=0)
     """Scale of the adapter; its updates are multiplied by alpha / rank."""
-    trained_layers: int = Field(default=10, ge=0)
+    trained_layers: int = Field(default=6, ge=0)
     """How many of the top layers are adapted; 0 adapts all of them."""
     weights: dict[str, float] = Field(default_factory=dict)
     """The weight of each community in a pooled model; communities not named weigh 1."""
@@ -75,7 +75,7 @@ def read_examples(context: Context) -> dict[str, list[Example]]:
 
 
 def community_weights(given: Mapping[str, float], communities: Sequence[str]) -> dict[str, float]:
-    """The weight of each community; raises UsageError on a name or weight that cannot be."""
+    """The weight of each community; raises UsageError on a weight that cannot be."""
     for name, weight in given.items():
         if weight < 0:
             raise UsageError(f"params.weights.{name} is negative")

@@ -79,6 +79,23 @@ def small_model(build: Build) -> Path:
 
 
 @pytest.fixture(scope="session")
+def lively_model(small_model: Path, build: Build) -> Path:
+    """The same with larger weights: with small ones, nearly every answer is as likely as another."""
+    import torch
+
+    from assets.compute import load_model, save_model
+
+    model, tokenizer = load_model(small_model, torch.device("cpu"), "float32")
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.dim() == 2:
+                weight.mul_(50 if "embed" in name else 20)
+    folder = build(random_model.Params()).out
+    save_model(model, tokenizer, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def civic(build: Build) -> Path:
     """The files of the shipped questionnaire, as it is declared."""
     params = questionnaire.Params(

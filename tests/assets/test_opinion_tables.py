@@ -82,6 +82,7 @@ def test_the_shipped_tables_answer_the_whole_questionnaire(profile: str, name: s
         (3, "one,No,2,40,1.4,100,80.5,", "item one: share 1.4, n 100, n_effective 80.5 cannot"),
         (3, "one,No,2,40,nan,100,80.5,", "item one: share nan, n 100, n_effective 80.5 cannot"),
         (3, "one,No,2,40,0.4,0,80.5,", "item one: share 0.4, n 0, n_effective 80.5 cannot be"),
+        (3, "one,No,2,40,0.4,0,0.3,", "item one: share 0.4, n 0, n_effective 0.3 cannot be"),
         (3, "one,No,2,40,0.4,100,0,", "item one: share 0.4, n 100, n_effective 0.0 cannot be"),
         (3, "one,No,2,40,0.4,100,101,", "item one: share 0.4, n 100, n_effective 101.0 cannot"),
         (3, "one,No,2,40,0.4,100,inf,", "item one: share 0.4, n 100, n_effective inf cannot be"),

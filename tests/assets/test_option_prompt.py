@@ -33,8 +33,8 @@ Answer with one letter."""
 
 
 @pytest.fixture(scope="module")
-def loaded(small_model: Path) -> tuple[Any, Any]:
-    return load_model(small_model, torch.device("cpu"), "float32")
+def loaded(lively_model: Path) -> tuple[Any, Any]:
+    return load_model(lively_model, torch.device("cpu"), "float32")
 
 
 def test_a_prompt_is_the_question_its_lettered_options_and_what_to_answer() -> None:

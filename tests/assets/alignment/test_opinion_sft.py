@@ -27,7 +27,7 @@ from assets.alignment.opinion_sft import (
     option_loss,
     rate,
 )
-from assets.compute import load_model, save_model
+from assets.compute import load_model
 from assets.option_prompt import (
     arrange,
     encode,
@@ -229,19 +229,6 @@ def test_a_model_that_cannot_be_split_is_refused(llama: LlamaForCausalLM) -> Non
 
 
 @pytest.fixture(scope="module")
-def base(small_model: Path, build: Build) -> Path:
-    """The random model with larger weights: small ones give nearly uniform answers to anything."""
-    model, tokenizer = load_model(small_model, torch.device("cpu"), "float32")
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if weight.dim() == 2:
-                weight.mul_(50 if "embed" in name else 20)
-    folder = build(Params()).out
-    save_model(model, tokenizer, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def data(build: Build) -> dict[str, Input]:
     found = {}
     for community, planted in PLANTED.items():
@@ -285,8 +272,8 @@ def answered(files: Path, question: str) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def own(build: Build, base: Path, data: dict[str, Input]) -> dict[str, Any]:
-    return {name: trained(build, base, {name: data[name]}, QUICK) for name in data}
+def own(build: Build, lively_model: Path, data: dict[str, Input]) -> dict[str, Any]:
+    return {name: trained(build, lively_model, {name: data[name]}, QUICK) for name in data}
 
 
 def test_each_communitys_own_model_learns_its_shares(own: dict[str, Any]) -> None:
@@ -304,10 +291,10 @@ def test_each_communitys_own_model_learns_its_shares(own: dict[str, Any]) -> Non
 
 
 def test_a_pooled_model_learns_the_weighted_mean(
-    build: Build, base: Path, data: dict[str, Input]
+    build: Build, lively_model: Path, data: dict[str, Input]
 ) -> None:
     weighted = QUICK.model_copy(update={"weights": {"north": 3.0}})
-    context, _ = trained(build, base, data, weighted)
+    context, _ = trained(build, lively_model, data, weighted)
     expected = 0.75 * 0.9 + 0.25 * 0.2
     assert answered(context.out, "Tea or coffee?") == pytest.approx(
         [expected, 1 - expected], abs=0.1
@@ -315,25 +302,35 @@ def test_a_pooled_model_learns_the_weighted_mean(
 
 
 def test_the_same_seed_gives_the_same_weights(
-    build: Build, base: Path, data: dict[str, Input], own: dict[str, Any]
+    build: Build, lively_model: Path, data: dict[str, Input], own: dict[str, Any]
 ) -> None:
     digests = [
         sha256_file(context.out / "model.safetensors")
         for context in (
             own["north"][0],
-            trained(build, base, {"north": data["north"]}, QUICK)[0],
-            trained(build, base, {"north": data["north"]}, QUICK, seed=1)[0],
+            trained(build, lively_model, {"north": data["north"]}, QUICK)[0],
+            trained(build, lively_model, {"north": data["north"]}, QUICK, seed=1)[0],
         )
     ]
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_the_order_of_prompts_follows_the_seed(
+    build: Build, lively_model: Path, data: dict[str, Input]
+) -> None:
+    params = QUICK.model_copy(update={"steps": 1, "batch_size": 1})
+    first = {
+        trained(build, lively_model, data, params, seed=seed)[1][-1]["loss"] for seed in range(5)
+    }
+    assert len(first) > 1
+
+
 def test_the_merged_model_stands_alone_and_only_its_top_layer_changed(
-    own: dict[str, Any], base: Path, tmp_path: Path
+    own: dict[str, Any], lively_model: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(own["north"][0].out, tmp_path / "alone")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "alone", dtype=torch.float32)
-    start = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16).float()
+    start = AutoModelForCausalLM.from_pretrained(lively_model, dtype=torch.bfloat16).float()
     names = {path.name for path in (tmp_path / "alone").iterdir()}
     assert not any("adapter" in name for name in names)
     assert type(model).__name__ == "LlamaForCausalLM"
@@ -345,12 +342,12 @@ def test_the_merged_model_stands_alone_and_only_its_top_layer_changed(
 
 
 def test_no_trained_layers_named_means_all_of_them(
-    build: Build, base: Path, data: dict[str, Input]
+    build: Build, lively_model: Path, data: dict[str, Input]
 ) -> None:
     params = QUICK.model_copy(update={"trained_layers": 0, "steps": 3})
-    context, events = trained(build, base, data, params)
+    context, events = trained(build, lively_model, data, params)
     model = AutoModelForCausalLM.from_pretrained(context.out, dtype=torch.float32)
-    start = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16).float()
+    start = AutoModelForCausalLM.from_pretrained(lively_model, dtype=torch.bfloat16).float()
     pairs = zip(start.state_dict().items(), model.state_dict().values(), strict=True)
     changed = {name.split(".")[2] for (name, old), new in pairs if not torch.equal(old, new)}
     assert changed == {"0", "1"}
@@ -358,16 +355,16 @@ def test_no_trained_layers_named_means_all_of_them(
 
 
 def test_too_many_trained_layers_stop_before_any_work(
-    build: Build, base: Path, data: dict[str, Input]
+    build: Build, lively_model: Path, data: dict[str, Input]
 ) -> None:
     params = QUICK.model_copy(update={"trained_layers": 3})
     with pytest.raises(UsageError, match="trained_layers is 3; the model has 2 layers"):
-        trained(build, base, data, params)
+        trained(build, lively_model, data, params)
 
 
 def test_a_negative_weight_stops_before_any_work(
-    build: Build, base: Path, data: dict[str, Input]
+    build: Build, lively_model: Path, data: dict[str, Input]
 ) -> None:
     params = QUICK.model_copy(update={"weights": {"south": -1.0}})
     with pytest.raises(UsageError, match=r"params\.weights\.south is negative"):
-        trained(build, base, data, params)
+        trained(build, lively_model, data, params)

@@ -51,7 +51,7 @@ def test_a_random_model_loads_by_itself_and_generates(small_model: Path) -> None
         pad_token_id=tokenizer.pad_token_id,
     )
     assert ids.shape[1] < generated.shape[1] <= ids.shape[1] + 5
-    assert tokenizer.decode(tokenizer.encode("Zoë – 価")) == "Zoë – 価"
+    assert tokenizer.decode(tokenizer.encode("Zoë, 価")) == "Zoë, 価"
 
 
 def test_the_same_seed_gives_the_same_bytes(small_model: Path, build: Build) -> None:
@@ -178,7 +178,8 @@ def hub(small_model: Path) -> Iterator[Hub]:
             if self.command == "GET":
                 self.wfile.write(body)
 
-        do_HEAD = do_GET
+        def do_HEAD(self) -> None:
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             pass

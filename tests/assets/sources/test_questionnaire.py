@@ -77,8 +77,10 @@ def test_all_wordings_of_an_item_are_held_out_or_none(civic: Path) -> None:
     rows = read_rows(civic / "items.parquet").to_dicts()
     sides = {(row["item"], row["held_out"]) for row in rows}
     assert len(sides) == 43
-    for item, held_out in sides:
-        assert held_out == is_held_out("civic-2020", item, 0.2)
+    assert {item for item, held_out in sides if held_out} == {
+        *("Q2_1", "Q2_2", "Q2_3", "Q2_7", "Q2_9", "Q3_2", "Q3_4", "Q3_5"),
+        *("Q4_1", "Q4_5", "Q16", "Q17_2"),
+    }, "figures on unseen questions compare only while these stay the same"
 
 
 def test_row_ids_are_unique_and_come_from_content_alone(

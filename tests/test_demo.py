@@ -1,0 +1,67 @@
+"""The main job on the embedded model, as `make demo` runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Folder, _environment
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    parent = Folder(tmp_path_factory.mktemp("demo"), _environment())
+    done = parent.run(*parent.command("demo", "project"), timeout=3000)
+    assert "verified: every byte" in done.out
+    return Folder(parent.root / "project", parent.env)
+
+
+def test_each_model_is_nearer_to_its_own_people_than_uniform_and_pooled(demo: Folder) -> None:
+    summary = json.loads((demo.root / "data/pluralism/files/summary.json").read_text())
+    for part in ("asked", "unseen wording"):
+        matrix = summary["cross_matrix"][part]
+        for community in ("age-22-34", "age-65-plus"):
+            own = matrix[f"community-sft@{community}"][community]
+            assert own < matrix["pooled-sft"][community] < matrix["uniform"][community]
+            others = [
+                matrix[label][community]
+                for label in matrix
+                if label.startswith("community-sft@") and not label.endswith(community)
+            ]
+            assert own < min(others)
+    asked = [c for c in summary["own_minus_pooled"] if c["slice"] == "asked"]
+    pooled = [c for c in asked if c["other"] == "pooled-sft"]
+    assert len(pooled) == 2
+    assert all(c["high"] < 0 for c in pooled)
+
+
+def test_everything_is_current_for_chorus_and_for_dvc(demo: Folder) -> None:
+    assert set(demo.states().values()) == {"current"}
+    assert "Data and pipelines are up to date" in demo.dvc("status").out
+    assert demo.run("git", "status", "--porcelain").out == ""
+
+
+def test_a_model_loads_by_itself_and_prefers_sensible_options(demo: Folder) -> None:
+    answered = demo.chorus(
+        "ask",
+        "community-sft@age-65-plus",
+        "How important a part of being a good American is doing jury duty?",
+        "--options",
+        "Very important",
+        "Somewhat important",
+        "Not so important",
+        "Not at all important",
+        "--json",
+    ).json
+    assert answered["outside"] < 0.2
+    assert answered["options"]["Very important"] > answered["options"]["Not at all important"]
+
+
+def test_weights_are_safetensors_only(demo: Folder) -> None:
+    files = [p for p in (demo.root / "data").rglob("*") if p.is_file()]
+    assert not [p for p in files if p.suffix in (".bin", ".pt", ".pkl")]
+    assert Path(demo.root / "data/pooled-sft/files/model.safetensors").exists()
