@@ -40,8 +40,8 @@ def environment(request: Mapping[str, Any], base: Mapping[str, str]) -> dict[str
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
     }
-    offline = "0" if request["network"] else "1"
-    env |= dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"), offline)
+    if not request["network"]:
+        env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     if request["device"] == "cpu":
         env["CUDA_VISIBLE_DEVICES"] = ""
     return env

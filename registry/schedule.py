@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from registry.errors import ChorusError
 from registry.graph import Graph, Node
-from registry.make import Listener, Report, make_node, stop_children
+from registry.launch import stop_children
+from registry.make import Listener, Report, make_node
 
 
 @dataclass

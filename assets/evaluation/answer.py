@@ -43,8 +43,11 @@ def answer(files: Path, question: str, options: tuple[str, ...]) -> Answer:
     prompts = [encode(tokenizer, render(question, arrange(options, order))) for order in ORDERS]
     letters = letter_ids(tokenizer, len(options))
     shown = next_token_probabilities(model, tokenizer, prompts)[:, letters].tolist()
-    rows = [arrange(row, order) for row, order in zip(shown, ORDERS, strict=True)]
-    means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
-    inside = sum(means)
-    shares = {o: m / inside for o, m in zip(options, means, strict=True)}
-    return Answer(None, shares, max(0.0, 1 - inside))
+    inside = [sum(row) for row in shown]
+    rows = [
+        [probability / mass for probability in arrange(row, order)]
+        for row, order, mass in zip(shown, ORDERS, inside, strict=True)
+    ]
+    shares = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+    outside = max(0.0, 1 - sum(inside) / len(inside))
+    return Answer(None, dict(zip(options, shares, strict=True)), outside)

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 Matrix = Mapping[str, Mapping[str, Mapping[str, float]]]
-_AFTER = ("best single predictor", "own table")
+_SINGLE = "best single predictor"
+_AFTER = (_SINGLE, "own table")
+_MEAN = "mean"
 
 
 def _ordered(lines: Mapping[str, Mapping[str, float]]) -> list[str]:
@@ -22,6 +24,17 @@ def _best(lines: Mapping[str, Mapping[str, float]], community: str) -> str:
     return min(open_to_all, key=lambda label: lines[label][community])
 
 
+def _values(lines: Mapping[str, Mapping[str, float]], label: str) -> list[float | None]:
+    """One row: every community, then their mean.
+
+    Of the best single predictor only the mean is shown: many predictors share the lowest mean, so
+    how it is split between communities says nothing.
+    """
+    values = list(lines[label].values())
+    shown: list[float | None] = [None] * len(values) if label.startswith(_SINGLE) else [*values]
+    return [*shown, sum(values) / len(values)]
+
+
 def markdown(
     matrix: Matrix, names: Mapping[str, str], comparisons: Sequence[Mapping[str, Any]]
 ) -> str:
@@ -29,17 +42,16 @@ def markdown(
     parts = ["Mean total variation to respondents held out. Read down columns; lower is nearer.\n"]
     for part, lines in matrix.items():
         communities = list(next(iter(lines.values())))
-        header = ["", *(names[c] for c in communities)]
+        best = {_best(lines, c) + c for c in communities}
+        header = ["", *(names[c] for c in communities), _MEAN]
         parts.append(f"\n## {part}\n")
         parts.append("| " + " | ".join(header) + " |")
         parts.append("|" + "---|" * len(header))
         for label in _ordered(lines):
-            cells = [
-                f"**{lines[label][c]:.3f}**"
-                if label == _best(lines, c)
-                else f"{lines[label][c]:.3f}"
-                for c in communities
-            ]
+            cells = ["" if v is None else f"{v:.3f}" for v in _values(lines, label)]
+            for index, community in enumerate(communities):
+                if label + community in best:
+                    cells[index] = f"**{cells[index]}**"
             parts.append("| " + " | ".join([label, *cells]) + " |")
         parts += [
             f"\n{given['own']} minus {given['other']}: {given['difference']:+.3f} "
@@ -57,7 +69,7 @@ def draw(matrix: Matrix, names: Mapping[str, str], path: Path) -> None:
     from matplotlib.patches import Rectangle
 
     tallest = max(len(lines) for lines in matrix.values())
-    columns = max(len(next(iter(lines.values()))) for lines in matrix.values())
+    columns = 1 + max(len(next(iter(lines.values()))) for lines in matrix.values())
     size = (3.6 + len(matrix) * (0.7 + 0.95 * columns), 1.7 + 0.38 * tallest)
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
@@ -65,12 +77,14 @@ def draw(matrix: Matrix, names: Mapping[str, str], path: Path) -> None:
     top = max(v for lines in matrix.values() for line in lines.values() for v in line.values())
     for axis, (part, lines) in zip(axes, matrix.items(), strict=True):
         labels, communities = _ordered(lines), list(next(iter(lines.values())))
-        values = [[lines[label][c] for c in communities] for label in labels]
-        axis.imshow(values, cmap="YlGnBu_r", vmin=0, vmax=top, aspect="auto")
+        values = [_values(lines, label) for label in labels]
+        colours = [[float("nan") if v is None else v for v in row] for row in values]
+        axis.imshow(colours, cmap="YlGnBu_r", vmin=0, vmax=top, aspect="auto")
         for row, label in enumerate(labels):
-            for column, community in enumerate(communities):
-                value = values[row][column]
-                best = label == _best(lines, community)
+            for column, value in enumerate(values[row]):
+                if value is None:
+                    continue
+                best = column < len(communities) and label == _best(lines, communities[column])
                 axis.text(
                     column,
                     row,
@@ -87,7 +101,8 @@ def draw(matrix: Matrix, names: Mapping[str, str], path: Path) -> None:
                     axis.add_patch(frame)
         axis.set_yticks(range(len(labels)), labels, fontsize=8.5)
         shown = [names[c].replace(", ", ",\n").replace(" aged ", "\naged ") for c in communities]
-        axis.set_xticks(range(len(communities)), shown, fontsize=7.5)
+        axis.axvline(len(communities) - 0.5, color="white", lw=3)
+        axis.set_xticks(range(len(communities) + 1), [*shown, _MEAN], fontsize=7.5)
         axis.set_title(part, fontsize=10)
         axis.tick_params(length=0)
     figure.suptitle(

@@ -268,6 +268,8 @@ def run(context: Context) -> None:
     redrawn = {c: resample(t[1], params.resamples, source) for c, t in tables.items()}
     models = [read_answers(given.files) for given in context.inputs("answers")]
     _require_same_questionnaire(models, items)
+    if twice := sorted({m.label for m in models if sum(o.label == m.label for o in models) > 1}):
+        raise MethodError(f"the answers of {twice[0]} are given twice", mend="name each model once")
     predictors = baselines(items, learned, held)
     predictors |= {model.label: partial(_answer, model) for model in models}
     rows: list[dict[str, Any]] = []

@@ -80,7 +80,7 @@ def small_model(build: Build) -> Path:
 
 @pytest.fixture(scope="session")
 def lively_model(small_model: Path, build: Build) -> Path:
-    """The same with larger weights: with small ones, nearly every answer is as likely as another."""
+    """The same with larger weights: small ones make nearly every answer equally likely."""
     import torch
 
     from assets.compute import load_model, save_model

@@ -472,13 +472,13 @@ Mean total variation to respondents held out. Read down columns; lower is nearer
 
 ## asked
 
-|  | respondents aged 22-34, of the north | respondents of the south |
-|---|---|---|
-| uniform | 0.300 | 0.200 |
-| pooled-sft | 0.180 | **0.110** |
-| own@north | **0.050** | 0.250 |
-| {BEST} | 0.060 | 0.070 |
-| {FLOOR} | 0.010 | 0.020 |
+|  | respondents aged 22-34, of the north | respondents of the south | mean |
+|---|---|---|---|
+| uniform | 0.300 | 0.200 | 0.250 |
+| pooled-sft | 0.180 | **0.110** | 0.145 |
+| own@north | **0.050** | 0.250 | 0.150 |
+| {BEST} |  |  | 0.065 |
+| {FLOOR} | 0.010 | 0.020 | 0.015 |
 
 own@north minus pooled-sft: -0.130 (-0.150 to -0.110)
 """
