@@ -10,7 +10,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal, cast
 
+from registry.artifact import write_atomically
 from registry.errors import ChorusError, UsageError
+from registry.schemas import schema_files
 from registry.strict_yaml import nearest
 
 Size = Literal["default", "tiny"]
@@ -52,6 +54,8 @@ def init_project(target: Path, communities: Sequence[str] | None, size: Size) ->
             raise UsageError(f"no profile {community!r} is shipped", mend=mend)
     chosen = list(communities or available)
     _copy(target, chosen, size)
+    for path, content in schema_files().items():
+        write_atomically(target / path, content)
     done = [f"wrote the declarations and {len(chosen)} value profiles"]
     _run(target, "git", "init", "--quiet", "--initial-branch=main")
     _run(target, "dvc", "init", "--quiet")

@@ -205,9 +205,11 @@ class TestGathering:
         folder.declare("one", "option-probabilities", inputs=given)
         assert inputs(folder.graph(), "one")[0] == "model: own@age-50-64"
 
-    def test_into_a_role_that_takes_one_is_refused(self, folder):
+    @pytest.mark.parametrize("communities", [AGES, AGES[:2]])
+    def test_into_a_role_that_takes_one_is_refused(self, folder, communities):
         given = {"model": "own", "questionnaire": "questionnaire"}
-        folder.declare("all-scores", "option-probabilities", inputs=given)
+        folder.declare("all-scores", "option-probabilities", inputs=given,
+                       communities=list(communities))  # fmt: skip
         assert folder.wrong() == [
             (
                 "registry/evaluations/all-scores.yaml:5:3: 'own' is one artifact a community, and "
@@ -270,9 +272,8 @@ class TestRefusals:
                 "6:3: names the unknown community 'age-22-35' -> did you mean 'age-22-34'?",
             ),
             (
-                {"base": "base", "data": "items@elsewhere"},
-                "6:3: names the unknown community 'elsewhere' -> "
-                f"communities here: {', '.join(AGES)}",
+                {"base": "base", "data": "items@zzzz"},
+                f"6:3: names the unknown community 'zzzz' -> communities here: {', '.join(AGES)}",
             ),
             (
                 {"base": "base@age-22-34", "data": "items"},
@@ -379,8 +380,10 @@ class TestCycles:
         assert set(itertools.pairwise(names)) == made_from
 
     def test_are_named_the_same_in_every_process(self, folder):
-        for name, base in (("a-loop", "b-loop"), ("b-loop", "c-loop"), ("c-loop", "a-loop")):
-            folder.declare(name, "opinion-sft", inputs={"base": base, "data": [name, "items"]})
+        names = {"loop-a", "loop-b", "loop-c", "loop-d"}
+        for name in names:
+            given = {"answers": sorted(names - {name}), "questionnaire": "questionnaire"}
+            folder.declare(name, "pluralism", inputs=given)
         assert len(set(outputs(folder.root))) == 1
 
 

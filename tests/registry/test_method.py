@@ -188,6 +188,17 @@ class TestCodeDigestChanges:
         shop.edit("unused", "1", "2")
         assert shop.digest() != before
 
+    @pytest.mark.parametrize("module", ["deep/__init__", "deep/leaf", "deep/other"])
+    def test_with_every_module_that_an_import_runs(self, shop, module):
+        (shop.folder / "deep").mkdir()
+        shop.write("deep/__init__", "from .other import RATE\n")
+        shop.write("deep/leaf", "LIMIT = 1\n")
+        shop.write("deep/other", "RATE = 1\n")
+        shop.edit("near", "    return", "    import shop.deep.leaf\n    return")
+        before = shop.digest()
+        shop.write(module, (shop.folder / f"{module}.py").read_text() + "MORE = 1\n")
+        assert shop.digest() != before
+
     def test_with_code_that_moves_between_modules(self, shop):
         before = shop.digest()
         near, far = ((shop.folder / f"{name}.py").read_text() for name in ("near", "far"))

@@ -91,5 +91,6 @@ def test_a_project_starts_from_the_built_wheel(wheel: Path, tmp_path: Path) -> N
     mine = Folder(tmp_path / "mine", folder.env)
     assert len(mine.states()) == 18
     mine.chorus("sync", "--check")
+    mine.chorus("schema", "--check")
     mine.chorus("make", "opinion-items@age-35-49", "--upstream")
     assert mine.states()["opinion-items@age-35-49"] == "current"

@@ -271,6 +271,19 @@ class TestDecomposedLetters:
 
 
 class TestReading:
+    def test_gives_the_document(self, tmp_path):
+        (tmp_path / "file.yaml").write_text("a: é\n", encoding="utf-8")
+        document, problems = read(tmp_path / "file.yaml", "shown.yaml")
+        assert problems == []
+        assert document is not None
+        assert (document.data, document.path) == ({"a": "é"}, "shown.yaml")
+
+    def test_stops_at_the_size_limit(self, tmp_path):
+        with (tmp_path / "sparse.yaml").open("wb") as stream:
+            stream.truncate(1 << 40)
+        (problem,) = read(tmp_path / "sparse.yaml", "sparse.yaml")[1]
+        assert problem.what == "is larger than 262,144 bytes"
+
     def test_a_missing_file_is_a_problem(self, tmp_path):
         document, problems = read(tmp_path / "absent.yaml", "absent.yaml")
         assert document is None
