@@ -407,6 +407,11 @@ class TestMessages:
         assert len(line) < 200
         assert line[len(caret) - 1 :].startswith("key7: 2")
 
+    def test_show_no_line_where_it_is_empty(self):
+        place, mend = refusal("a: [\n").split("\n")
+        assert place.startswith("file.yaml:2:1: is not valid YAML")
+        assert mend.startswith("  mend: ")
+
     def test_shorten_a_very_long_value(self):
         problems = typed(Inner, parsed(f"size: {'x' * 10_000}"))[1]
         assert "(found '" + "x" * 79 + "…')" in problems[0].what
