@@ -25,6 +25,8 @@ def prepare(context: Context) -> torch.device:
     torch.manual_seed(context.seed)
     torch.set_num_threads(context.threads)
     torch.use_deterministic_algorithms(True)
+    deterministic: Any = torch.utils.deterministic
+    deterministic.fill_uninitialized_memory = False  # a debugging aid that costs a tenth
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     if context.device == "cuda" and not torch.cuda.is_available():

@@ -39,7 +39,7 @@ _TOLERANCE = 0.02
 class Params(Frozen):
     """Parameters of the training."""
 
-    steps: int = Field(default=800, ge=1)
+    steps: int = Field(default=700, ge=1)
     """Optimiser steps; models that are compared take the same number."""
     batch_size: int = Field(default=5, ge=1)
     """Prompts a step."""
@@ -239,6 +239,8 @@ def run(context: Context) -> None:
     examples = read_examples(context)
     weights = community_weights(params.weights, sorted(examples))
     model, tokenizer = load_model(context.input("base").files, device, "bfloat16")
+    if device.type == "cpu":
+        model.set_attn_implementation("eager")  # a fifth faster on prompts this short
     prompts = sorted({e.prompt for rows in examples.values() for e in rows})
     ids = {prompt: encode(tokenizer, prompt) for prompt in prompts}
     longest = max(len(e.shares) for rows in examples.values() for e in rows)

@@ -379,13 +379,13 @@ class TestCycles:
         made_from = {("first", "second"), ("second", "third"), ("third", "first")}
         assert set(itertools.pairwise(names)) == made_from
 
-    def test_are_named_the_same_in_every_process(self, folder):
-        loops = {"a-summary": ["loop-a", "other-a"], "loop-a": "loop-b", "loop-b": "loop-a",
-                 "other-a": "other-b", "other-b": "other-a"}  # fmt: skip
-        for name, answers in loops.items():
-            given = {"answers": answers, "questionnaire": "questionnaire"}
-            folder.declare(name, "pluralism", inputs=given)
-        assert len(set(outputs(folder.root))) == 1
+    def test_are_named_the_same_in_every_process(self, bare):
+        bare.declare("all-loops", "opinion-sft",
+                     inputs={"base": "loop-a", "data": ["loop-a", "loop-c", "loop-e"]})  # fmt: skip
+        for name, base in ("ab", "ba", "cd", "dc", "ee"):
+            given = {"base": f"loop-{base}", "data": f"loop-{base}"}
+            bare.declare(f"loop-{name}", "opinion-sft", inputs=given)
+        assert len(set(outputs(bare.root))) == 1
 
 
 class TestOrder:
