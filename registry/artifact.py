@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from registry.consent import Permission, Use
-from registry.errors import IntegrityError
+from registry.errors import IntegrityError, MethodError
 from registry.typed import Frozen
 
 MANIFEST = "manifest.json"
@@ -178,7 +178,7 @@ def sha256_file(path: Path) -> str:
 
 
 class Hasher:
-    """Digests of files, remembered by (size, modification time, inode) in a cache file.
+    """Digests of files, remembered by (size, times, inode) in a cache file.
 
     Reading commands use it so that gigabytes are not re-read at every call. Proof never does:
     `chorus lineage verify` hashes with `Hasher(None)`, whatever a file's mode or age.
@@ -201,10 +201,10 @@ class Hasher:
         if self._cache is None:
             return sha256_file(path)
         stat = path.stat()
-        key, stamp = str(path), [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        key, stamp = str(path), [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
         known = self._known.get(key)
-        if known is not None and known[:3] == stamp:
-            return str(known[3])
+        if known is not None and known[:-1] == stamp:
+            return str(known[-1])
         digest = sha256_file(path)
         with self._lock:
             self._known[key] = [*stamp, digest]
@@ -363,17 +363,18 @@ def sync_tree(folder: Path) -> None:
 
 
 def count_rows(files: Path, entries: Iterable[FileEntry]) -> dict[str, int]:
-    """Rows of every Parquet file of an artifact."""
+    """Rows of every Parquet file of an artifact; raises MethodError on one that is none."""
     tables = [entry.path for entry in entries if entry.path.endswith(".parquet")]
     if not tables:
         return {}
     import duckdb
 
+    counts: dict[str, int] = {}
     with duckdb.connect() as connection:
-        counts: Mapping[str, int] = {
-            table: connection.execute(
-                "select count(*) from read_parquet(?)", [str(files / table)]
-            ).fetchone()[0]  # type: ignore[index]
-            for table in tables
-        }
-    return dict(counts)
+        for table in tables:
+            query = "select count(*) from read_parquet(?)"
+            try:
+                ((counts[table],),) = connection.execute(query, [str(files / table)]).fetchall()
+            except duckdb.Error:
+                raise MethodError("is not a Parquet file that can be read", where=table) from None
+    return counts

