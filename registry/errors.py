@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 _SHOWN = 160
 """Characters of a long line that a snippet shows, around its caret."""
@@ -118,6 +119,9 @@ class RefusedError(ChorusError):
 
 class ContractError(ChorusError):
     """An artifact breaks an error-severity expectation of its contract."""
+
+    results: tuple[Any, ...] = ()
+    """The outcome of every expectation, in the contract's order."""
 
 
 class MethodError(ChorusError):

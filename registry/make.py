@@ -44,7 +44,7 @@ from registry.artifact import (
 from registry.errors import ChorusError, ExitCode, IntegrityError, MethodError, MovedError
 from registry.graph import Graph, Node
 from registry.launch import build_request, choose_device, run_method
-from registry.runs import Outcome, Run, RunFiles, end_run, start_run
+from registry.runs import Door, Outcome, Run, RunFiles, end_run, start_run
 from registry.status import Causes, altered_files, causes_of, contract_moved, differences
 
 Result = Literal["current", "recorded", "rechecked", "made"]
@@ -75,11 +75,11 @@ def make_node(
     node: Node,
     *,
     force: bool = False,
-    door: str = "chorus make",
+    door: Door | None = None,
     listener: Listener | None = None,
 ) -> Report:
     """Makes, re-checks or records one node, whichever it needs; inputs must be there."""
-    listener = listener or Listener()
+    listener, door = listener or Listener(), door or Door()
     with node_lock(graph.project.state, node.id, listener.waiting) as lock:
         artifact = graph.artifact(node)
         artifact.recover()
@@ -168,7 +168,7 @@ def _reusable(graph: Graph, node: Node, artifact: ArtifactPath, causes: Causes) 
 
 
 def _attempt(
-    graph: Graph, node: Node, causes: Causes, door: str, listener: Listener, lock: IO[str]
+    graph: Graph, node: Node, causes: Causes, door: Door, listener: Listener, lock: IO[str]
 ) -> Run:
     run, files = start_run(graph.project.state, node.id, door)
     try:
@@ -305,7 +305,7 @@ def _moved(node: Node, what: str) -> MovedError:
     )
 
 
-def _recheck(graph: Graph, node: Node, manifest: Manifest, door: str) -> Run:
+def _recheck(graph: Graph, node: Node, manifest: Manifest, door: Door) -> Run:
     """Checks a changed contract against the artifact as it is, and rewrites its manifest."""
     run, files = start_run(graph.project.state, node.id, door)
     artifact = graph.artifact(node)

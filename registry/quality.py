@@ -103,13 +103,15 @@ def require(verdicts: Sequence[Verdict], node: str, kept: Path) -> None:
     stopping = [v for v in verdicts if v.stops]
     if stopping:
         lines = "".join(f"\n  - {verdict}" for verdict in stopping)
-        raise ContractError(
+        error = ContractError(
             f"the contract is broken:{lines}",
             where=node,
             why="nothing downstream is made from rows that break their contract; "
             "the artifact that stood there before is untouched",
             mend=f"look at the rows in {kept}, then mend the method, its inputs or the contract",
         )
+        error.results = tuple(verdict.to_result() for verdict in verdicts)
+        raise error
 
 
 def _check_table(

@@ -22,6 +22,15 @@ Outcome = Literal[
 ]
 
 
+@dataclass(frozen=True)
+class Door:
+    """How an attempt was asked for."""
+
+    name: Literal["chorus make", "dvc repro", "dagster"] = "chorus make"
+    dagster_run_id: str | None = None
+    """Dagster's own id, where Dagster is the door."""
+
+
 class Run(Frozen):
     """One attempt: when, where, through which door, and how it ended."""
 
@@ -78,7 +87,7 @@ class RunFiles:
         return self.folder / f"{self.id}.events.jsonl"
 
 
-def start_run(state: Path, node: str, door: str) -> tuple[Run, RunFiles]:
+def start_run(state: Path, node: str, door: Door) -> tuple[Run, RunFiles]:
     """Opens a run and writes its first record."""
     now = dt.datetime.now(dt.UTC)
     run_id = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
@@ -86,11 +95,11 @@ def start_run(state: Path, node: str, door: str) -> tuple[Run, RunFiles]:
     run = Run(
         id=run_id,
         node=node,
-        door=door,
+        door=door.name,
         host=socket.gethostname(),
         pid=os.getpid(),
         started=now.isoformat(timespec="milliseconds"),
-        dagster_run_id=os.environ.get("CHORUS_DAGSTER_RUN_ID"),
+        dagster_run_id=door.dagster_run_id,
     )
     _write(run, files)
     return run, files

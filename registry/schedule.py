@@ -11,6 +11,7 @@ from registry.errors import ChorusError
 from registry.graph import Graph, Node
 from registry.launch import stop_children
 from registry.make import Listener, Report, make_node
+from registry.runs import Door
 
 
 @dataclass
@@ -40,7 +41,7 @@ def make_many(
     *,
     jobs: int,
     force: bool,
-    door: str,
+    door: Door,
     listener: Listener,
     done: Callable[[Node, Report | ChorusError], None],
 ) -> Outcome:

@@ -49,7 +49,7 @@ class Params(Frozen):
     """Rank of the low-rank adapter."""
     adapter_alpha: float = Field(default=32, gt=0)
     """Scale of the adapter; its updates are multiplied by alpha / rank."""
-    trained_layers: int = Field(default=6, ge=0)
+    trained_layers: int = Field(default=4, ge=0)
     """How many of the top layers are adapted; 0 adapts all of them."""
     weights: dict[str, float] = Field(default_factory=dict)
     """The weight of each community in a pooled model; communities not named weigh 1."""

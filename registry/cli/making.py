@@ -45,6 +45,7 @@ def make(
 
 def make_and_say(graph: Graph, chosen: list[Node], *, force: bool, jobs: int) -> int:
     """Syncs, makes the nodes and says what happens; returns the exit code."""
+    from registry.runs import Door
     from registry.schedule import default_jobs, make_many
     from registry.store import require_synced, sync
 
@@ -61,7 +62,7 @@ def make_and_say(graph: Graph, chosen: list[Node], *, force: bool, jobs: int) ->
             chosen,
             jobs=jobs or default_jobs(chosen),
             force=force,
-            door="dvc repro" if inside_dvc else "chorus make",
+            door=Door("dvc repro" if inside_dvc else "chorus make"),
             listener=voice.listener(),
             done=voice.done,
         )
