@@ -16,7 +16,7 @@ from registry.schemas import schema_files
 from registry.strict_yaml import nearest
 
 Size = Literal["default", "tiny"]
-_STEPS = "steps: 700\n  trained_layers: 4"
+_STEPS = "steps: 600\n  trained_layers: 6"
 FOLDERS = ("datasets", "models", "evaluations", "instruments")
 
 

@@ -39,7 +39,7 @@ _TOLERANCE = 0.02
 class Params(Frozen):
     """Parameters of the training."""
 
-    steps: int = Field(default=700, ge=1)
+    steps: int = Field(default=600, ge=1)
     """Optimiser steps; models that are compared take the same number."""
     batch_size: int = Field(default=5, ge=1)
     """Prompts a step."""
@@ -49,7 +49,7 @@ class Params(Frozen):
     """Rank of the low-rank adapter."""
     adapter_alpha: float = Field(default=32, gt=0)
     """Scale of the adapter; its updates are multiplied by alpha / rank."""
-    trained_layers: int = Field(default=4, ge=0)
+    trained_layers: int = Field(default=6, ge=0)
     """How many of the top layers are adapted; 0 adapts all of them."""
     weights: dict[str, float] = Field(default_factory=dict)
     """The weight of each community in a pooled model; communities not named weigh 1."""

@@ -304,9 +304,29 @@ def run(context: Context) -> None:
         "scores": rows,
     }
     (context.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    headline = headline_of(matrix, models)
+    (context.out / "headline.json").write_text(json.dumps(headline, indent=2) + "\n")
     (context.out / "cross-matrix.md").write_text(markdown(matrix, names, comparisons))
     draw(matrix, names, context.out / "cross-matrix.png")
     context.progress(1, 1)
+
+
+def headline_of(
+    matrix: Mapping[str, Mapping[str, Mapping[str, float]]], models: Sequence[Answers]
+) -> dict[str, float]:
+    """The figures to see first: mean total variation of own models and of each model for all."""
+    asked = matrix.get("asked", {})
+    own = [
+        asked[model.label][model.community]
+        for model in models
+        if model.community in asked.get(model.label, {})
+    ]
+    single = {
+        f"tv on asked questions, {label}": float(np.mean(list(asked[label].values())))
+        for label in ("uniform", *(m.label for m in models if m.community is None))
+        if label in asked
+    }
+    return single | ({"tv on asked questions, own models": float(np.mean(own))} if own else {})
 
 
 def _shares(table: Mapping[str, OpinionTable]) -> dict[str, Array]:
