@@ -5,7 +5,7 @@ BIN := .venv/bin
 PROJECT ?= .
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test test-slow check format bench repro
+.PHONY: help setup demo ui test test-slow check format bench repro
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ setup: .venv/.ready  ## Make .venv/ from pinned versions
 
 demo: setup  ## Run the main job in demo/ (SIZE=tiny: a random model, in a minute)
 	@chorus demo --size $(SIZE)
+
+ui: setup  ## Open the Dagster UI on demo/ where it exists, else on this project
+	@cd $(if $(wildcard demo/registry),demo,$(PROJECT)) && python -P -m assets.ui.start
 
 test: setup  ## The tests, without the slow end-to-end runs
 	@pytest -n 2 -m 'not slow'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,13 +55,26 @@ def load_model(
         files, dtype=as_dtype(dtype), local_files_only=True, trust_remote_code=False
     )
     tokenizer = AutoTokenizer.from_pretrained(files, local_files_only=True, trust_remote_code=False)
-    # On one position a strided slice makes torch copy the whole output matrix for every prompt.
-    model.get_output_embeddings().register_forward_pre_hook(_contiguous)
-    return model.to(device).eval(), tokenizer
+    model = model.to(device).eval()
+    head = model.get_output_embeddings()
+    head.forward = _precise(head.weight.detach().float(), head.bias)
+    return model, tokenizer
 
 
-def _contiguous(_: Any, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-    return tuple(argument.contiguous() for argument in arguments)
+def _precise(weight: torch.Tensor, bias: torch.Tensor | None) -> Callable[[Any], torch.Tensor]:
+    """The output layer in float32, whatever the rest computes in.
+
+    Logits near 16 are 0.125 apart in bfloat16, so that probabilities would move in steps of an
+    eighth. The input is made contiguous, since on a strided slice torch copies the whole matrix
+    for every prompt.
+    """
+    import torch
+
+    def forward(hidden: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(hidden.device.type, enabled=False):
+            return torch.nn.functional.linear(hidden.float().contiguous(), weight, bias)
+
+    return forward
 
 
 def save_model(model: Any, tokenizer: Any, files: Path) -> None:

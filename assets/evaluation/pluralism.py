@@ -319,7 +319,7 @@ def headline_of(
     own = [
         asked[model.label][model.community]
         for model in models
-        if model.community in asked.get(model.label, {})
+        if model.community is not None and model.community in asked.get(model.label, {})
     ]
     single = {
         f"tv on asked questions, {label}": float(np.mean(list(asked[label].values())))

@@ -416,7 +416,13 @@ def test_shares_that_sum_to_one_only_nearly_can_be_redrawn() -> None:
 def test_the_same_seed_gives_the_same_files(world: World) -> None:
     models = (world.plant("m", None, uniform), world.plant("own", "north", uniform))
     first, second = world.evaluate(*models), world.evaluate(*models)
-    names = {"scores.parquet", "summary.json", "cross-matrix.md", "cross-matrix.png"}
+    names = {
+        "headline.json",
+        "scores.parquet",
+        "summary.json",
+        "cross-matrix.md",
+        "cross-matrix.png",
+    }
     assert {path.name for path in first.files.iterdir()} == names
     for name in names:
         assert (first.files / name).read_bytes() == (second.files / name).read_bytes()

@@ -1,0 +1,81 @@
+"""Keys, groups, versions and check names: how nodes are called in Dagster."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import dagster as dg
+
+from registry.artifact import Manifest, digest_of
+from registry.declaration import Expectation
+from registry.graph import Graph, Node
+from registry.method import code_of
+from registry.project import Declared
+
+COMMUNITIES = dg.DynamicPartitionsDefinition(name="community")
+"""One partition for each accepted or admitted community."""
+CONSENT_CHECK = "the_permission_of_every_profile_grants_this_use"
+GPU_POOL = "gpu"
+CAUSES = "chorus/causes"
+
+_GROUPS = {"dataset": "1_data", "model": "2_models", "evaluation": "3_evaluation"}
+
+
+def group_of(declared: Declared) -> str:
+    """The group in pipeline order: sources, data, models, evaluation."""
+    if declared.method.run.__module__.startswith("assets.sources."):
+        return "0_sources"
+    return _GROUPS[declared.declaration.kind]
+
+
+def profile_key(part: str) -> dg.AssetKey:
+    """The external asset of one table or field of the profiles; its partitions are communities."""
+    return dg.AssetKey(["value_profiles", re.sub(r"[^a-z0-9]+", "_", part)])
+
+
+def code_version(declared: Declared) -> str:
+    """Changes with the method's code, its parameters, its seed and its threads."""
+    params = declared.params.model_dump(mode="json")
+    declaration = declared.declaration
+    cause = [
+        code_of(declared.method.name).digest,
+        params,
+        declaration.seed,
+        declaration.resources.threads,
+    ]
+    return digest_of(cause)[:16]
+
+
+def manifest_version(manifest: Manifest) -> str:
+    """The same of a made artifact, so that both can be compared."""
+    return digest_of([manifest.method.code, manifest.params, manifest.seed, manifest.threads])[:16]
+
+
+def data_version(manifest: Manifest) -> str:
+    """The content that the record vouches for; the same content is never news downstream."""
+    return manifest.content[:32]
+
+
+def causes_tag(manifest: Manifest) -> dict[str, str]:
+    """Our own tag: tells two materialisations of the same content apart by their causes."""
+    inputs = [entry.model_dump(mode="json") for entry in (*manifest.inputs, *manifest.sources)]
+    profiles = [[p.id, p.tables, p.fields] for p in manifest.profiles]
+    return {CAUSES: digest_of([manifest_version(manifest), inputs, profiles])[:32]}
+
+
+def check_names(expectations: tuple[Expectation, ...]) -> Mapping[str, Expectation]:
+    """A name for each expectation: its reason as a sentence, since that is what a reader wants."""
+    found: dict[str, Expectation] = {}
+    for expectation in expectations:
+        words = re.sub(r"[^A-Za-z0-9]+", "_", expectation.reason).strip("_")
+        name, number = words, 2
+        while name in found or name == CONSENT_CHECK:
+            name, number = f"{words}_{number}", number + 1
+        found[name] = expectation
+    return found
+
+
+def node_of(graph: Graph, name: str, partition: str | None) -> Node:
+    """The node that an asset, or one partition of it, is."""
+    return graph.node(f"{name}@{partition}" if partition else name)

@@ -1,0 +1,248 @@
+"""Dagster: the same node, the same bytes, the same record, whichever door was used."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Folder
+
+dg = pytest.importorskip("dagster")
+
+pytestmark = pytest.mark.filterwarnings("ignore::Warning")
+
+YOUNG, OLD = "age-22-34", "age-65-plus"
+
+
+class Ui:
+    """A project as Dagster sees it, its instance in memory."""
+
+    def __init__(self, toy: Folder, instance: dg.DagsterInstance) -> None:
+        self.toy, self.instance = toy, instance
+
+    @property
+    def defs(self) -> dg.Definitions:
+        from assets.definitions import build_definitions
+
+        return build_definitions(self.toy.root)
+
+    def materialise(self, name: str, partition: str | None = None) -> dg.ExecuteInProcessResult:
+        """Clicks Materialize on one asset."""
+        job = self.defs.resolve_implicit_global_asset_job_def()
+        return job.execute_in_process(
+            instance=self.instance,
+            partition_key=partition,
+            asset_selection=[dg.AssetKey(name)],
+            raise_on_error=False,
+        )
+
+    def report(self) -> str:
+        from assets.ui.nodes import load_graph
+        from assets.ui.reporting import report
+
+        return str(report(load_graph(self.toy.root), self.instance))
+
+    def stale(self) -> dict[str, str]:
+        """What the UI calls stale, with the reason it shows first."""
+        from dagster._core.definitions.data_version import CachingStaleStatusResolver
+        from dagster._core.loader import LoadingContextForTest
+
+        repository = self.defs.get_repository_def()
+        context = LoadingContextForTest(self.instance)
+        resolver = CachingStaleStatusResolver(self.instance, repository.asset_graph, context)
+        found = {}
+        for key in repository.asset_graph.materializable_asset_keys:
+            fanned = repository.asset_graph.get(key).partitions_def is not None
+            for partition in (YOUNG, OLD) if fanned else (None,):
+                status = resolver.get_status(key, partition)
+                if status.value == "STALE":
+                    name = f"{key.to_user_string()}@{partition}" if partition else key.path[0]
+                    causes = resolver.get_stale_causes(key, partition)
+                    found[name] = causes[0].reason
+        return found
+
+    def latest(self, name: str, partition: str | None = None) -> dg.AssetMaterialization:
+        record = self.instance.get_latest_data_version_record(dg.AssetKey(name), False, partition)
+        assert record is not None
+        assert record.asset_materialization is not None
+        return record.asset_materialization
+
+
+@pytest.fixture
+def ui(toy: Folder, toy_methods: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ui]:
+    from registry import method
+
+    monkeypatch.syspath_prepend(str(toy_methods))
+    monkeypatch.setenv("PYTHONPATH", str(toy_methods))
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    for cached in (method._entry_points, method.load_method, method.code_of):
+        cached.cache_clear()
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Ui(toy, instance)
+    for cached in (method._entry_points, method.load_method, method.code_of):
+        cached.cache_clear()
+
+
+def make_everything(ui: Ui) -> None:
+    ui.report()
+    assert ui.materialise("words").success
+    for community in (YOUNG, OLD):
+        assert ui.materialise("letters", community).success
+        assert ui.materialise("count", community).success
+    assert ui.materialise("total").success
+
+
+def test_every_node_is_an_asset_with_what_a_team_looks_for(ui: Ui) -> None:
+    graph = ui.defs.get_repository_def().asset_graph
+    count = graph.get(dg.AssetKey("count"))
+    assert count.group_name == "2_models"
+    assert count.kinds == {"model", "toy-count"}
+    assert count.description.startswith("Counts the words")
+    assert count.partitions_def is not None
+    assert count.code_version
+    parents = {key.to_user_string() for key in count.parent_keys}
+    assert parents == {
+        "words",
+        "letters",
+        "value_profiles/opinions_csv",
+        "value_profiles/opinions",
+    }
+    checks = {key.name for key in graph.asset_check_keys}
+    assert "Every_row_is_numbered_once" in checks
+    assert "the_permission_of_every_profile_grants_this_use" in checks
+
+
+def test_dagster_and_chorus_make_give_the_same_bytes_records_and_status(
+    ui: Ui, tmp_path: Path
+) -> None:
+    other = Folder(tmp_path / "other", ui.toy.env)
+    shutil.copytree(ui.toy.root, other.root, symlinks=True)
+    make_everything(ui)
+    other.chorus("make", "--all")
+    assert ui.toy.snapshot() == other.snapshot()
+    assert set(ui.toy.states().values()) == {"current"}
+    assert "Data and pipelines are up to date" in ui.toy.dvc("status").out
+    runs = ui.toy.chorus("runs", "words", "--json").json["runs"]
+    assert runs[0]["door"] == "dagster"
+    assert runs[0]["dagster_run_id"]
+
+
+def test_what_dagster_made_is_fresh_to_dagster_and_not_reported_again(ui: Ui) -> None:
+    make_everything(ui)
+    assert ui.stale() == {}
+    assert ui.report() == ""
+
+
+def test_what_other_doors_made_is_reported_fresh_and_turns_stale_with_its_reason(ui: Ui) -> None:
+    ui.toy.chorus("make", "words")
+    ui.toy.chorus("make", "--all")
+    assert "count@age-22-34" in ui.report()
+    assert ui.stale() == {}
+    assert ui.report() == ""
+    table = ui.toy.root / "value_profiles" / YOUNG / "opinions.csv"
+    table.write_text(table.read_text().replace(",640,", ",641,"))
+    assert "age-22-34 opinions.csv" in ui.report()
+    assert set(ui.stale()) == {f"count@{YOUNG}", "total"}
+    ui.toy.chorus("make", "--all")
+    ui.report()
+    assert ui.stale() == {}
+
+
+def test_a_changed_declaration_is_stale_in_dagster_too(ui: Ui) -> None:
+    make_everything(ui)
+    ui.toy.edit("registry/datasets/letters.yaml", "letter: b", "letter: c")
+    stale = ui.stale()
+    assert stale[f"letters@{YOUNG}"] == "has a new code version"
+    # Dagster marks what must be made first; chorus names everything that will follow from it.
+    assert set(stale) == {f"letters@{YOUNG}", f"letters@{OLD}"}
+    assert set(stale) < {n for n, s in ui.toy.states().items() if s == "stale"}
+
+
+def test_a_materialisation_shows_counts_table_manifest_and_run(ui: Ui) -> None:
+    ui.report()
+    ui.materialise("words")
+    shown = ui.latest("words").metadata
+    assert shown["dagster/row_count"].value == 5
+    assert [c.name for c in shown["dagster/column_schema"].value.columns] == ["id", "word"]
+    assert shown["manifest"].value["node"] == "words"
+    assert shown["last loss"].value > 0
+    assert shown["loss curve"].value.startswith("![plot](data:image/png;base64,")
+    assert Path(shown["run"].value).exists()
+
+
+def test_a_broken_contract_fails_its_check_and_records_nothing(ui: Ui) -> None:
+    make_everything(ui)
+    before = ui.latest("words").metadata["content"].value
+    ui.toy.edit("registry/datasets/words.yaml", "rows: 5", "rows: 2")
+    ui.toy.edit(
+        "registry/datasets/words.yaml",
+        "contract:\n",
+        "contract:\n  - expect: expect_table_row_count_to_be_between\n    table: words.parquet\n"
+        "    min_value: 4\n    reason: Too few words teach nothing.\n",
+    )
+    done = ui.materialise("words")
+    assert not done.success
+    checks = {c.check_name: c.passed for c in done.get_asset_check_evaluations()}
+    assert checks["Too_few_words_teach_nothing"] is False
+    assert ui.latest("words").metadata["content"].value == before
+
+
+def test_an_expired_permission_fails_the_consent_check(ui: Ui) -> None:
+    make_everything(ui)
+    profile = f"value_profiles/{YOUNG}/profile.yaml"
+    ui.toy.edit(profile, "expires_on: never", 'expires_on: "2026-01-01"')
+    done = ui.materialise("count", YOUNG)
+    assert not done.success
+    failed = [c for c in done.get_asset_check_evaluations() if not c.passed]
+    assert [c.check_name for c in failed] == ["the_permission_of_every_profile_grants_this_use"]
+    assert ui.materialise("count", OLD).success
+
+
+def test_one_job_makes_everything_for_one_community(ui: Ui) -> None:
+    ui.report()
+    ui.materialise("words")
+    job = ui.defs.resolve_job_def("everything_for_one_community")
+    assert job.execute_in_process(instance=ui.instance, partition_key=OLD).success
+    states = ui.toy.states()
+    assert states[f"count@{OLD}"] == "current"
+    assert states[f"count@{YOUNG}"] == "missing"
+
+
+def test_a_suspended_profile_loses_its_partition(ui: Ui) -> None:
+    ui.report()
+    assert sorted(ui.instance.get_dynamic_partitions("community")) == [YOUNG, OLD]
+    event = ui.toy.root / "value_profiles" / YOUNG / "events" / "0002-suspended.yaml"
+    event.write_text(
+        'event: suspended\nrevision: 1\n"on": "2026-11-23"\nby: [test]\n'
+        "reason: A test takes it out of gathering.\n"
+    )
+    assert "removed: age-22-34" in ui.report()
+    assert ui.instance.get_dynamic_partitions("community") == [OLD]
+
+
+def test_definitions_load_without_torch_or_great_expectations(toy: Folder) -> None:
+    script = (
+        "import sys, assets.definitions\n"
+        "heavy = {'torch', 'transformers', 'great_expectations', 'dvc'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "assert assets.definitions.defs\n"
+    )
+    toy.run(sys.executable, "-c", script, CHORUS_PROJECT=str(toy.root))
+
+
+def test_outside_a_project_the_ui_says_so(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "assets.ui.start"],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "no Chorus project here" in done.stderr
