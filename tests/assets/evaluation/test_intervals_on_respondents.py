@@ -20,17 +20,13 @@ import pytest
 from assets.evaluation.distances import Array, total_variation
 from assets.evaluation.pluralism import (
     METRICS,
-    Item,
     Metric,
     Params,
-    Predictor,
-    Slice,
-    baselines,
-    items_of,
     resample,
     score,
     widening,
 )
+from assets.evaluation.predictors import Item, Predictor, Slice, baselines, items_of
 from assets.opinion_tables import OpinionTable, read_opinions
 from assets.sources import civic_2020
 from assets.sources.questionnaire import is_held_out

@@ -12,7 +12,7 @@ import torch
 from assets.compute import load_model
 from assets.evaluation import option_probabilities
 from assets.evaluation.option_probabilities import Params
-from assets.evaluation.pluralism import read_answers
+from assets.evaluation.predictors import read_answers
 from assets.option_prompt import arrange, encode, letter_ids, next_token_probabilities, render
 from assets.rows import read_rows, write_rows
 from registry.context import Input

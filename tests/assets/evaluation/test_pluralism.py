@@ -17,15 +17,12 @@ from assets.evaluation import pluralism
 from assets.evaluation.cross_matrix import draw, markdown
 from assets.evaluation.distances import best_single_predictor, jensen_shannon, total_variation
 from assets.evaluation.pluralism import (
-    Item,
     Params,
-    battery_mean,
     interval,
-    read_answers,
     resample,
-    slice_of,
     widening,
 )
+from assets.evaluation.predictors import Item, battery_mean, read_answers, slice_of
 from assets.opinion_tables import COLUMNS, OpinionTable
 from assets.option_prompt import arrange
 from assets.rows import read_rows, write_rows
