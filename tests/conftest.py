@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -154,6 +155,12 @@ class Folder:
             for name, entry in entries.items():
                 found[f"{lock.relative_to(self.root)}: {name}"] = yaml.safe_dump(entry).encode()
         return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """A shell starts background jobs with Ctrl-C ignored, and children inherit that; undo it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _environment(*pythonpath: Path) -> dict[str, str]:

@@ -43,7 +43,8 @@ def _headline(files: Path) -> Iterator[tuple[str, float]]:
     """The figures that an artifact puts forward in `headline.json`."""
     path = files / "headline.json"
     if path.exists():
-        yield from json.loads(path.read_text()).items()
+        for name, value in json.loads(path.read_text()).items():
+            yield name, round(value, 4)
 
 
 def _last_made(graph: Graph, node: Node) -> Run | None:
