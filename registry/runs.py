@@ -90,7 +90,7 @@ class RunFiles:
 def start_run(state: Path, node: str, door: Door) -> tuple[Run, RunFiles]:
     """Opens a run and writes its first record."""
     now = dt.datetime.now(dt.UTC)
-    run_id = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    run_id = f"{now:%Y%m%dT%H%M%S.%f}-{secrets.token_hex(3)}"
     files = RunFiles(state / "runs" / node, run_id)
     run = Run(
         id=run_id,
