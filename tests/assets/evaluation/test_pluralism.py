@@ -488,6 +488,15 @@ own@north minus pooled-sft: -0.130 (-0.150 to -0.110)
     )
 
 
+def test_a_hostile_name_breaks_neither_table_nor_picture(tmp_path: Path) -> None:
+    names = {"north": r"people | of $\frac$ <script>", "south": "paid $5 and $6"}
+    rows = markdown(MATRIX, names, []).splitlines()
+    header = next(row for row in rows if "people" in row)
+    assert header.replace(r"\|", "").count("|") == 5
+    draw(MATRIX, names, tmp_path / "matrix.png")
+    assert (tmp_path / "matrix.png").stat().st_size > 1000
+
+
 def test_the_picture_can_be_read_and_is_the_same_twice(tmp_path: Path) -> None:
     matrix = MATRIX | {"unseen questions": MATRIX["asked"]}
     draw(matrix, NAMES, tmp_path / "first.png")
