@@ -11,10 +11,10 @@ from pathlib import Path
 import dagster as dg
 
 from assets.ui.naming import COMMUNITIES, profile_key
-from assets.ui.nodes import build_asset, load_graph
+from assets.ui.nodes import build_asset
 from assets.ui.reporting import profile_parts, report
-from registry.graph import Graph, build_graph
-from registry.project import find_root, load_project
+from registry.graph import Graph, load_graph
+from registry.project import find_root
 
 _INTERVAL = 30
 """Seconds between two looks at what other doors made."""
@@ -22,7 +22,7 @@ _INTERVAL = 30
 
 def build_definitions(root: Path) -> dg.Definitions:
     """Everything that the UI shows of one project."""
-    graph = build_graph(load_project(root))
+    graph = load_graph(root)
     declared = list(graph.project.declarations.values())
     assets = [build_asset(one, graph) for one in declared]
     fanned = [one.name for one in declared if one.declaration.each]

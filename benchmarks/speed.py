@@ -20,8 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from registry.artifact import write_atomically
-from registry.graph import Graph, build_graph
-from registry.project import load_project
+from registry.graph import Graph, load_graph
 from registry.starter import shipped_profiles
 from registry.store import pipeline_path, record, stage_of, sync
 
@@ -92,7 +91,7 @@ def large_project(folder: Path) -> Graph:
                 ["config", "user.name", "b"]):  # fmt: skip
         subprocess.run(["git", *git], cwd=root, check=True)
     subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=root, check=True)
-    graph = build_graph(load_project(root))
+    graph = load_graph(root)
     sync(graph)
     first = next(n for n in graph.nodes.values() if n.community)
     subprocess.run([*CHORUS, "make", first.id, "--upstream"], cwd=root, check=True,

@@ -38,6 +38,11 @@ Date = Annotated[str, AfterValidator(check_date)]
 Expiry = Annotated[str, AfterValidator(check_expiry)]
 
 
+def today() -> dt.date:
+    """The day on which a permission must hold: that of the place where the work is done."""
+    return dt.date.today()  # noqa: DTZ011
+
+
 class Consent(Frozen):
     """What a profile's people, its body, or its licence allow."""
 

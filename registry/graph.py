@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 from registry.artifact import ArtifactPath
 from registry.consent import Use
 from registry.declaration import Declaration, with_article
 from registry.errors import Problem, ProblemsError, UsageError
 from registry.profile import Profile
-from registry.project import Declared, Project
+from registry.project import Declared, Project, load_project
 from registry.strict_yaml import Key, nearest
 
 
@@ -133,6 +134,11 @@ class Graph:
 
 _USE: dict[str, Use] = {"dataset": "train-sft", "model": "train-sft", "evaluation": "evaluate"}
 """What a node that names no use itself does with what its inputs rest on."""
+
+
+def load_graph(start: Path | None = None) -> Graph:
+    """The graph of the project that holds `start`, as its files are now."""
+    return build_graph(load_project(start))
 
 
 def build_graph(project: Project) -> Graph:

@@ -6,12 +6,12 @@ again, whatever the file's mode, age or cache state says.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from registry.artifact import Hasher, Manifest, ProfileEntry, digest_of
+from registry.consent import today
 from registry.errors import IntegrityError, UsageError
 from registry.graph import Graph, Node
 from registry.status import compare_files
@@ -201,8 +201,7 @@ def _verify_permission(graph: Graph, entry: ProfileEntry) -> Hop:
     profile = graph.project.profiles.get(entry.id)
     if profile is None:
         return Hop(name, "ended", entry.consent, (f"value_profiles/{entry.id} is gone",))
-    today = dt.date.today()  # noqa: DTZ011 - consent ends with the day where the reader is
-    refused = profile.profile.consent.refusal(entry.use, today)
+    refused = profile.profile.consent.refusal(entry.use, today())
     if refused:
         return Hop(name, "ended", entry.consent, (f"the permission {refused[0]}",))
     if not profile.active:

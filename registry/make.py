@@ -16,7 +16,6 @@ A lock file per node covers the whole life:
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import fcntl
 import os
 import shutil
@@ -42,8 +41,9 @@ from registry.artifact import (
     write_atomically,
 )
 from registry.errors import ChorusError, ExitCode, IntegrityError, MethodError, MovedError
-from registry.graph import Graph, Node
+from registry.graph import Graph, Node, load_graph
 from registry.launch import build_request, choose_device, run_method
+from registry.method import forget_code
 from registry.runs import Door, Outcome, Run, RunFiles, end_run, start_run
 from registry.status import Causes, altered_files, causes_of, contract_moved, differences
 
@@ -150,7 +150,7 @@ def require_inputs(graph: Graph, node: Node) -> None:
 
 def require_consent(graph: Graph, node: Node) -> None:
     """Raises RefusedError unless every profile that the node rests on grants this use, today."""
-    today = dt.date.today()  # noqa: DTZ011 - consent ends with the day where the work is done
+    today = consent.today()
     for community, use in graph.permissions(node).items():
         profile = graph.project.profiles[community].profile
         consent.require(community, profile.consent, use, today, node.id)
@@ -277,12 +277,8 @@ def _profile_entries(
 
 def _require_unmoved(graph: Graph, node: Node, causes: Causes, terms: Mapping[str, str]) -> None:
     """Raises MovedError if anything that the method read is not what it was at the start."""
-    from registry.graph import build_graph
-    from registry.method import forget_code
-    from registry.project import load_project
-
     forget_code()
-    fresh = build_graph(load_project(graph.project.root))
+    fresh = load_graph(graph.project.root)
     now = fresh.nodes.get(node.id)
     if now is None:
         raise _moved(node, f"{node.id} is no longer declared")

@@ -36,20 +36,18 @@ def profile_key(part: str) -> dg.AssetKey:
 
 def code_version(declared: Declared) -> str:
     """Changes with the method's code, its parameters, its seed and its threads."""
-    params = declared.params.model_dump(mode="json")
-    declaration = declared.declaration
-    cause = [
-        code_of(declared.method.name).digest,
-        params,
-        declaration.seed,
-        declaration.resources.threads,
-    ]
-    return digest_of(cause)[:16]
+    declaration, params = declared.declaration, declared.params.model_dump(mode="json")
+    code, threads = code_of(declared.method.name).digest, declaration.resources.threads
+    return _version(code, params, declaration.seed, threads)
 
 
 def manifest_version(manifest: Manifest) -> str:
     """The same of a made artifact, so that both can be compared."""
-    return digest_of([manifest.method.code, manifest.params, manifest.seed, manifest.threads])[:16]
+    return _version(manifest.method.code, manifest.params, manifest.seed, manifest.threads)
+
+
+def _version(code: str, params: Mapping[str, object], seed: int, threads: int) -> str:
+    return digest_of([code, params, seed, threads])[:16]
 
 
 def data_version(manifest: Manifest) -> str:

@@ -27,9 +27,9 @@ from assets.ui.naming import (
 from registry.artifact import CheckResult, Manifest
 from registry.declaration import Expectation
 from registry.errors import ChorusError, ContractError, RefusedError
-from registry.graph import Graph, build_graph
+from registry.graph import Graph, load_graph
 from registry.make import make_node
-from registry.project import Declared, load_project
+from registry.project import Declared
 from registry.quality import arguments
 from registry.runs import Door
 from registry.store import sync
@@ -40,13 +40,6 @@ class MakeConfig(dg.Config):
 
     force: bool = False
     """Run the method even where everything is current."""
-
-
-def load_graph(root: Path) -> Graph:
-    """The project's graph as its files are now, its generated files in step."""
-    graph = build_graph(load_project(root))
-    sync(graph)
-    return graph
 
 
 def build_asset(declared: Declared, graph: Graph) -> dg.AssetsDefinition:
@@ -138,6 +131,7 @@ def _make(
 ) -> Iterator[Any]:
     try:
         graph = load_graph(root)
+        sync(graph)
         node = node_of(graph, name, partition)
     except ChorusError as error:
         raise dg.Failure(str(error), allow_retries=False) from error

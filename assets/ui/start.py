@@ -39,8 +39,8 @@ def prepare(root: Path) -> dict[str, str]:
     os.environ.update(env)
     from dagster import DagsterInstance
 
-    from assets.ui.nodes import load_graph
     from assets.ui.reporting import report
+    from registry.graph import load_graph
 
     with DagsterInstance.get() as instance:
         report(load_graph(root), instance)

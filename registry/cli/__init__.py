@@ -6,12 +6,18 @@ Exit codes: 0 ok, 1 checks failed, 2 usage, 3 integrity broken, 4 consent or lic
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
 
 from registry.cli import asking, demo, lineage, making, project, reading
 from registry.errors import ChorusError, ExitCode
+
+_MACHINE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM,
+}  # fmt: skip
+"""What a person can mend on the machine; any other failure of the system keeps its traceback."""
 
 EPILOG = """
 Examples:  chorus status  |  chorus make --all  |  chorus make community-sft@age-22-34 --upstream  |
@@ -44,9 +50,23 @@ def main() -> None:
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:
         code = ExitCode.OK
+    except OSError as error:
+        if error.errno not in _MACHINE:
+            raise
+        sys.stderr.write(f"{_refused_by_machine(error)}\n")
+        code = ExitCode.CHECKS_FAILED
     except Exception as error:  # noqa: BLE001 - usage errors are shown, others raised again
         code = _usage(error)
     sys.exit(int(code or 0))
+
+
+def _refused_by_machine(error: OSError) -> ChorusError:
+    return ChorusError(
+        f"the machine refused to write: {error.strerror}",
+        where=str(error.filename or ""),
+        why="what was whole before is untouched",
+        mend="free some space or mend the permissions, then run the same command again",
+    )
 
 
 def _usage(error: Exception) -> int:

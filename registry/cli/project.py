@@ -41,11 +41,10 @@ def init(
 
 
 def _sync(start: Path | None = None) -> None:
-    from registry.graph import build_graph
-    from registry.project import load_project
+    from registry.graph import load_graph
     from registry.store import sync
 
-    for path in sync(build_graph(load_project(start))):
+    for path in sync(load_graph(start)):
         say(f"wrote {path}")
 
 

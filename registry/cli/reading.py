@@ -25,10 +25,9 @@ def register(app: typer.Typer) -> None:
 
 def load() -> Graph:
     """The graph of the project that holds the working directory."""
-    from registry.graph import build_graph
-    from registry.project import load_project
+    from registry.graph import load_graph
 
-    return build_graph(load_project())
+    return load_graph()
 
 
 def list_nodes(json: Json = False) -> None:

@@ -42,8 +42,8 @@ class Ui:
         )
 
     def report(self) -> str:
-        from assets.ui.nodes import load_graph
         from assets.ui.reporting import report
+        from registry.graph import load_graph
 
         return str(report(load_graph(self.toy.root), self.instance))
 

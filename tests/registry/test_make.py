@@ -403,6 +403,8 @@ def test_a_full_disk_is_said_plainly(toy: Folder) -> None:
     limit = f"ulimit -f 0; exec {' '.join(CHORUS)} make words"
     failed = toy.run("bash", "-c", limit, expect=None)
     assert failed.code not in (0, None)
+    assert "the machine refused to write: File too large" in failed.err
+    assert "Traceback" not in failed.err
     assert not (scratch / "words").exists()
     toy.chorus("make", "words")
 
