@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from registry.schemas import schema_files
 from registry.strict_yaml import nearest
 
 Size = Literal["default", "tiny"]
-_STEPS = "steps: 600\n  trained_layers: 6"
+_STEPS = re.compile(r"steps: [0-9]+\n  trained_layers: 6")
 FOLDERS = ("datasets", "models", "evaluations", "instruments")
 
 
@@ -87,7 +88,7 @@ def _shrink(target: Path) -> None:
     for folder in FOLDERS:
         for path in (target / "registry" / folder).glob("*.yaml"):
             text = path.read_text().replace("smollm2-135m", "tiny-random")
-            path.write_text(text.replace(_STEPS, "steps: 12\n  trained_layers: 2"))
+            path.write_text(_STEPS.sub("steps: 12\n  trained_layers: 2", text))
 
 
 def _run(folder: Path, *command: str) -> None:

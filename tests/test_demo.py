@@ -28,7 +28,7 @@ def test_each_model_is_nearer_to_its_own_people_than_uniform_and_pooled(demo: Fo
         assert own < asked["pooled-sft"][community] < asked["uniform"][community]
         assert own < asked[f"community-sft@{other}"][community]
         assert reworded[f"community-sft@{community}"][community] < reworded["uniform"][community]
-    compared = [c for c in summary["own_minus_pooled"] if c["slice"] == "asked"]
+    compared = [c for c in summary["own_minus_rivals"] if c["slice"] == "asked"]
     pooled = [c for c in compared if c["other"] == "pooled-sft"]
     assert len(pooled) == 2
     assert all(c["high"] < 0 for c in pooled)

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -150,7 +151,7 @@ def run(context: Context) -> None:
                         samples[part, community, label] = spread
     rows += _single_order_rows(models, held, items)
     write_rows(context.out / "scores.parquet", rows)
-    comparisons = list(_comparisons(rows, samples, models, list(tables), params.item_correlation))
+    comparisons = list(_comparisons(rows, samples, models, params.item_correlation))
     names = {profile.id: profile.name for profile in context.profiles}
     matrix = matrix_of(rows)
     summary = {
@@ -159,7 +160,7 @@ def run(context: Context) -> None:
         "items": {part: len(items_of(part, items)) for part in SLICES},
         "metric": "mean total variation to respondents held out",
         "cross_matrix": matrix,
-        "own_minus_pooled": comparisons,
+        "own_minus_rivals": comparisons,
         "outside": {model.label: model.outside for model in models},
         "scores": rows,
     }
@@ -176,17 +177,14 @@ def headline_of(
 ) -> dict[str, float]:
     """The figures to see first: mean total variation of own models and of each model for all."""
     asked = matrix.get("asked", {})
-    own = [
-        asked[model.label][model.community]
-        for model in models
-        if model.community is not None and model.community in asked.get(model.label, {})
-    ]
-    single = {
-        f"tv on asked questions, {label}": float(np.mean(list(asked[label].values())))
-        for label in ("uniform", *(m.label for m in models if m.community is None))
-        if label in asked
-    }
-    return single | ({"tv on asked questions, own models": float(np.mean(own))} if own else {})
+    found = {label: list(asked[label].values()) for label in ("uniform",) if label in asked}
+    for model in models:
+        line = asked.get(model.label, {})
+        if model.community is None:
+            found[model.label] = list(line.values())
+        elif model.community in line:
+            found.setdefault(f"each group's own {model.name}", []).append(line[model.community])
+    return {f"tv on asked questions, {w}": float(np.mean(v)) for w, v in found.items() if v}
 
 
 def _shares(table: Mapping[str, OpinionTable]) -> dict[str, Array]:
@@ -246,42 +244,45 @@ def matrix_of(
     return matrix
 
 
+def rivals_of(own: Answers, models: Sequence[Answers]) -> list[Answers]:
+    """What an own model is compared with: models for all, and own models named before it."""
+    earlier = models[: models.index(own)]
+    return [m for m in models if m.community is None] + [
+        m for m in earlier if m.community == own.community
+    ]
+
+
 def _comparisons(
     rows: Sequence[Mapping[str, Any]],
     samples: Mapping[tuple[str, str, str], Array],
     models: Sequence[Answers],
-    communities: Sequence[str],
     correlation: float,
-) -> Any:
-    """Own model minus each model for all, per community, with an interval over respondents."""
-    values = {
-        (r["slice"], r["community"], r["predictor"]): r["value"]
-        for r in rows
-        if r["metric"] == "tv"
-    }
-    counts = {r["slice"]: r["items"] for r in rows}
-    for part in SLICES:
-        for community in communities:
-            for own in (m for m in models if m.community == community):
-                for other in (m for m in models if m.community is None):
-                    if (part, community, own.label) not in values:
-                        continue
-                    value = (
-                        values[part, community, own.label] - values[part, community, other.label]
-                    )
-                    spread = (
-                        samples[part, community, own.label] - samples[part, community, other.label]
-                    )
-                    low, high = interval(value, spread, widening(counts[part], correlation))
-                    yield {
-                        "slice": part,
-                        "community": community,
-                        "own": own.label,
-                        "other": other.label,
-                        "difference": value,
-                        "low": low,
-                        "high": high,
-                    }
+) -> Iterator[dict[str, Any]]:
+    """Own model minus each rival, with an interval over respondents."""
+    chosen = [row for row in rows if row["metric"] == "tv"]
+    values = {(r["slice"], r["community"], r["predictor"]): r["value"] for r in chosen}
+    pairs = [
+        (own.community, own.label, other.label)
+        for own in models
+        if own.community
+        for other in rivals_of(own, models)
+    ]
+    parts = {row["slice"]: row["items"] for row in chosen}
+    for (part, items), (community, own, other) in product(parts.items(), pairs):
+        mine, theirs = (part, community, own), (part, community, other)
+        if mine not in values:
+            continue
+        value, spread = values[mine] - values[theirs], samples[mine] - samples[theirs]
+        low, high = interval(value, spread, widening(items, correlation))
+        yield {
+            "slice": part,
+            "community": community,
+            "own": own,
+            "other": other,
+            "difference": value,
+            "low": low,
+            "high": high,
+        }
 
 
 method = Method(

@@ -34,12 +34,17 @@ class Item:
 class Answers:
     """A model's answers: for each slice and item, one distribution a wording and order."""
 
-    label: str
+    name: str
     community: str | None
     single: Mapping[tuple[Slice, str], Array]
     """Shape (wordings x orders, options), normalised over the options."""
     outside: Mapping[Slice, float]
     """Mean probability mass outside the options."""
+
+    @property
+    def label(self) -> str:
+        """The model's node."""
+        return f"{self.name}@{self.community}" if self.community else self.name
 
     def mean(self, part: Slice, item: str) -> Array:
         """The distribution averaged over wordings and orders."""
@@ -68,8 +73,6 @@ def slice_of(held_out: bool, wording: str) -> Slice:
 def read_answers(files: Path) -> Answers:
     """The answers of one model from its `option-probabilities` artifact."""
     named = json.loads((files / "model.json").read_text())
-    community = named["community"]
-    label = f"{named['model']}@{community}" if community else named["model"]
     found: dict[tuple[Slice, str], dict[tuple[str, str], list[float]]] = {}
     outside: dict[Slice, list[float]] = {part: [] for part in SLICES}
     for row in read_rows(files / "probabilities.parquet").to_dicts():
@@ -80,8 +83,8 @@ def read_answers(files: Path) -> Answers:
             outside[part].append(row["outside"])
     single = {key: np.array(list(variants.values())) for key, variants in found.items()}
     return Answers(
-        label,
-        community,
+        named["model"],
+        named["community"],
         {key: rows / rows.sum(axis=1, keepdims=True) for key, rows in single.items()},
         {part: float(np.mean(masses)) for part, masses in outside.items() if masses},
     )

@@ -15,30 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM
 
 from assets.alignment import opinion_sft
-from assets.alignment.opinion_sft import (
-    Example,
-    Params,
-    Trunk,
-    batches,
-    community_weights,
-    option_loss,
-    rate,
-)
-from assets.compute import load_model
-from assets.option_prompt import (
-    arrange,
-    encode,
-    letter_ids,
-    next_token_probabilities,
-    render,
-)
-from assets.rows import write_rows
+from assets.alignment.examples import Example, community_weights
+from assets.alignment.opinion_sft import Params, batches, option_loss, rate
 from registry.artifact import sha256_file
 from registry.context import Context, Input
-from registry.errors import MethodError, UsageError
+from registry.errors import UsageError
+from tests.assets.alignment.conftest import PLANTED, answered
 
 if TYPE_CHECKING:
     from tests.assets.conftest import Build
@@ -46,11 +31,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings(  # peft 0.21 asks transformers 5.23 by the old name
     "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
 )
-QUESTIONS = {"Tea or coffee?": ("Tea", "Coffee"), "Hot or cold?": ("Hot", "Cold", "Neither")}
-PLANTED = {
-    "north": {"Tea or coffee?": (0.9, 0.1), "Hot or cold?": (0.1, 0.2, 0.7)},
-    "south": {"Tea or coffee?": (0.2, 0.8), "Hot or cold?": (0.6, 0.3, 0.1)},
-}
 QUICK = Params(steps=40, batch_size=4, learning_rate=2e-2, adapter_rank=4, trained_layers=1)
 
 
@@ -105,7 +85,7 @@ def test_the_rate_warms_up_and_falls_to_a_tenth() -> None:
 
 def examples(**counts: int) -> dict[str, list[Example]]:
     return {
-        name: [Example(name, f"{name} {number}", (1.0,)) for number in range(count)]
+        name: [Example(name, f"{name} {number}", (1.0,), 100) for number in range(count)]
         for name, count in counts.items()
     }
 
@@ -160,91 +140,7 @@ def test_weights_that_cannot_be_are_refused() -> None:
         community_weights({"north": 0}, ["north"])
 
 
-# The split forward pass.
-
-
-@pytest.fixture(scope="module")
-def llama() -> LlamaForCausalLM:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=97,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        initializer_range=0.3,
-    )
-    return LlamaForCausalLM(config).eval()
-
-
-@pytest.mark.parametrize("trained_layers", [0, 1, 3, 4])
-def test_both_parts_together_are_the_whole(llama: LlamaForCausalLM, trained_layers: int) -> None:
-    prompts = [[5, 6, 7, 8, 9, 10], [11, 12], [13, 14, 15, 16]]
-    trunk = Trunk(llama, trained_layers)
-    assert trunk.depth == (4 - trained_layers if trained_layers else 0)
-    with torch.no_grad():
-        parts = trunk.lift(llama, [trunk.hidden(ids) for ids in prompts])
-        whole = [llama(input_ids=torch.tensor([ids])).logits[0, -1] for ids in prompts]
-    assert torch.allclose(parts, torch.stack(whole), atol=1e-5, rtol=0)
-    assert len(llama.model.layers) == 4
-    trunk.check(llama, prompts[0])
-
-
-def test_only_the_layers_above_have_gradients(llama: LlamaForCausalLM) -> None:
-    trunk = Trunk(llama, 1)
-    loss = trunk.lift(llama, [trunk.hidden([5, 6, 7])]).sum()
-    weights = [layer.self_attn.q_proj.weight for layer in llama.model.layers]
-    gradients = torch.autograd.grad(loss, weights, allow_unused=True)
-    assert [gradient is not None for gradient in gradients] == [False, False, False, True]
-
-
-def test_more_trained_layers_than_the_model_has_are_refused(llama: LlamaForCausalLM) -> None:
-    with pytest.raises(UsageError, match=r"params\.trained_layers is 5; the model has 4 layers"):
-        Trunk(llama, 5)
-
-
-def test_a_model_without_a_stack_of_layers_is_refused() -> None:
-    with pytest.raises(MethodError, match="Linear has no stack of decoder layers"):
-        Trunk(torch.nn.Linear(2, 2), 1)
-
-
-def test_a_model_that_cannot_be_split_is_refused(llama: LlamaForCausalLM) -> None:
-    class Tilted(LlamaForCausalLM):
-        """Adds to its own embeddings, so that lower layers know more than they hand on."""
-
-        def forward(self, input_ids: Any = None, **given: Any) -> Any:
-            if input_ids is None:
-                return super().forward(**given)
-            embedded = self.model.embed_tokens(input_ids) + 3
-            return super().forward(inputs_embeds=embedded, **given)
-
-    torch.manual_seed(0)
-    model = Tilted(llama.config).eval()
-    with pytest.raises(MethodError, match="Tilted cannot be split below its top layers"):
-        Trunk(model, 2).check(model, [5, 6, 7, 8])
-
-
 # A toy, from rows to weights that stand alone.
-
-
-@pytest.fixture(scope="module")
-def data(build: Build) -> dict[str, Input]:
-    found = {}
-    for community, planted in PLANTED.items():
-        rows = [
-            {
-                "community": community,
-                "prompt": render(question, arrange(QUESTIONS[question], order)),
-                "shares": list(arrange(shares, order)),
-            }
-            for question, shares in planted.items()
-            for order in ("forward", "reversed")
-        ]
-        folder = build(Params()).out
-        write_rows(folder / "items.parquet", rows)
-        found[community] = Input("opinion-items", community, folder)
-    return found
 
 
 def trained(
@@ -256,19 +152,6 @@ def trained(
     context = build(params, inputs=inputs, seed=seed, events=events)
     opinion_sft.run(context)
     return context, [json.loads(line) for line in events.getvalue().splitlines()]
-
-
-def answered(files: Path, question: str) -> list[float]:
-    """A model's option probabilities and the mass outside them, over both orders."""
-    model, tokenizer = load_model(files, torch.device("cpu"), "bfloat16")
-    options = QUESTIONS[question]
-    letters = letter_ids(tokenizer, len(options))
-    rows = []
-    for order in ("forward", "reversed"):
-        prompt = encode(tokenizer, render(question, arrange(options, order)))
-        found = next_token_probabilities(model, tokenizer, [prompt])[0, letters].tolist()
-        rows.append(arrange(found, order))
-    return [sum(column) / 2 for column in zip(*rows, strict=True)]
 
 
 @pytest.fixture(scope="module")

@@ -381,7 +381,7 @@ def test_intervals_widen_with_the_items_that_the_same_people_answered(world: Wor
         narrow, wide = (row["high"] - row["value"] for row in rows)
         assert wide / narrow == pytest.approx(widening(items, 0.5))
         differences = [
-            next(c for c in found.summary["own_minus_pooled"] if c["slice"] == part)
+            next(c for c in found.summary["own_minus_rivals"] if c["slice"] == part)
             for found in (apart, together)
         ]
         narrow, wide = (given["high"] - given["low"] for given in differences)
@@ -389,7 +389,7 @@ def test_intervals_widen_with_the_items_that_the_same_people_answered(world: Wor
 
 
 def test_own_minus_the_model_for_all_has_its_own_interval(evaluated: Evaluated) -> None:
-    compared = evaluated.summary["own_minus_pooled"]
+    compared = evaluated.summary["own_minus_rivals"]
     assert {(c["slice"], c["community"], c["own"], c["other"]) for c in compared} == {
         (part, community, f"own@{community}", "base")
         for part in pluralism.SLICES
