@@ -157,6 +157,19 @@ class Manifest(Frozen):
         return canonical_json(self.model_dump(mode="json"), indent=2) + b"\n"
 
 
+def parse_manifest(raw: bytes, where: str) -> Manifest:
+    """A manifest from its bytes; raises IntegrityError where they are none."""
+    try:
+        return Manifest.model_validate_json(raw)
+    except ValidationError as error:
+        raise IntegrityError(
+            f"is not a manifest: {error.errors()[0]['msg']}",
+            where=where,
+            why="without it nothing says what the artifact is",
+            mend="make the node again with --force, or restore the file with `dvc checkout`",
+        ) from None
+
+
 def canonical_json(value: Any, indent: int | None = None) -> bytes:
     """JSON with sorted keys, the same bytes for the same value."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, indent=indent, allow_nan=False)
@@ -290,15 +303,7 @@ class ArtifactPath:
             raw = self.manifest.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        try:
-            return Manifest.model_validate_json(raw)
-        except ValidationError as error:
-            raise IntegrityError(
-                f"is not a manifest: {error.errors()[0]['msg']}",
-                where=str(self.manifest),
-                why="without it nothing says what the artifact is",
-                mend="make the node again with --force, or restore the file with `dvc checkout`",
-            ) from None
+        return parse_manifest(raw, str(self.manifest))
 
     def recover(self) -> None:
         """Puts the old artifact back where a swap by two renames was cut off between them."""

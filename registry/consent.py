@@ -11,7 +11,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from registry.errors import RefusedError
 from registry.typed import Frozen
 
 Use = Literal["train-sft", "train-rl", "evaluate", "publish-data", "publish-weights", "commercial"]
@@ -65,6 +64,10 @@ class Consent(Frozen):
                 f"does not grant {use!r} (it grants {granted})",
                 "ask for this use, or narrow the declaration to other communities",
             )
+        return self.lapse(today)
+
+    def lapse(self, today: dt.date) -> tuple[str, str] | None:
+        """Why it does not hold on `today`, whatever it grants; None where it holds."""
         if dt.date.fromisoformat(self.granted_on) > today:
             return f"holds only from {self.granted_on}", "wait, or mend granted_on"
         if self.expires_on != "never" and dt.date.fromisoformat(self.expires_on) < today:
@@ -74,15 +77,3 @@ class Consent(Frozen):
             )
             return f"expired on {self.expires_on}", mend
         return None
-
-
-def require(profile_id: str, consent: Consent, use: Use, today: dt.date, node: str) -> None:
-    """Raises RefusedError unless the profile's consent grants `use` on `today`."""
-    if refused := consent.refusal(use, today):
-        what, mend = refused
-        raise RefusedError(
-            f"the permission of {profile_id} {what}",
-            where=node,
-            why="nothing is made from a profile without a permission that holds now",
-            mend=mend,
-        )

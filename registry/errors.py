@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -10,6 +11,10 @@ from typing import Any
 
 _SHOWN = 160
 """Characters of a long line that a snippet shows, around its caret."""
+_MACHINE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM,
+}  # fmt: skip
+"""What a person can mend on the machine; any other failure of the system keeps its traceback."""
 
 
 class ExitCode(IntEnum):
@@ -130,6 +135,19 @@ class MethodError(ChorusError):
 
 class MovedError(ChorusError):
     """Inputs, code or consent changed while a node was being made."""
+
+
+def refused_by_machine(error: OSError, where: str = "") -> ChorusError | None:
+    """What to tell a person who can mend the machine; None where a failure is of another kind."""
+    if error.errno not in _MACHINE:
+        return None
+    parts = (where, str(error.filename or ""))
+    return ChorusError(
+        f"the machine refused to write: {error.strerror}",
+        where=": ".join(part for part in parts if part),
+        why="what was whole before is untouched",
+        mend="free some space or mend the permissions, then run the same command again",
+    )
 
 
 def relative(path: Path, root: Path) -> str:

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from registry.artifact import Hasher, Manifest, ProfileEntry, digest_of
+from registry.artifact import Manifest, ProfileEntry, digest_of, parse_manifest
 from registry.consent import today
 from registry.errors import IntegrityError, UsageError
-from registry.graph import Graph, Node
+from registry.graph import Graph
+from registry.ground import Ground, artifact_path
 from registry.status import compare_files
-from registry.store import Records, lock_path
+from registry.store import lock_path, md5
 
 HopState = Literal["verified", "unrecorded", "ended", "broken"]
 
@@ -67,126 +68,121 @@ class Verification:
         return next(state for state in order if state in states)
 
 
-def trace(graph: Graph, node: Node) -> Branch:
+def trace(ground: Ground, node_id: str) -> Branch:
     """The tree below a node, read from manifests; raises UsageError where one is missing."""
-    manifest = _manifest(graph, node.id)
+    manifest = require_manifest(ground, node_id)
     inputs = tuple(
-        trace(graph, graph.node(entry.node))
+        trace(ground, entry.node)
         for entry in sorted(manifest.inputs, key=lambda e: (e.role, e.node))
     )
     sources = tuple(Branch("source", s.path, s.sha256) for s in manifest.sources)
-    profiles = tuple(b for p in manifest.profiles for b in _profile_branches(graph, p))
+    above = [require_manifest(ground, entry.node) for entry in manifest.inputs]
+    shown = {(p.id, p.use) for one in above for p in one.profiles}
+    profiles = tuple(
+        branch
+        for entry in manifest.profiles
+        for branch in _profile_branches(ground, entry, inherited=(entry.id, entry.use) in shown)
+    )
     rows = "".join(f", {n:,} rows in {path}" for path, n in manifest.rows.items())
     detail = f"{manifest.kind} by {manifest.method.name}{rows}"
-    return Branch("node", node.id, manifest.content, detail, inputs + sources + profiles)
+    return Branch("node", node_id, manifest.content, detail, inputs + sources + profiles)
 
 
-def _profile_branches(graph: Graph, entry: ProfileEntry) -> Iterator[Branch]:
-    """What a node itself read of a profile; inherited permissions stand where they were used."""
-    if not entry.tables and not entry.fields:
-        return
-    profile = graph.project.profiles.get(entry.id)
+def _profile_branches(ground: Ground, entry: ProfileEntry, *, inherited: bool) -> Iterator[Branch]:
+    """What a node itself read of a profile, and the permission where it is first relied on."""
+    profile = ground.profile(entry.id)
+    gone = "the profile is gone"
     for table, digest in sorted(entry.tables.items()):
-        detail = profile.profile.source.citation if profile else "the profile is gone"
+        detail = profile["source"]["citation"] if profile else gone
         yield Branch("table", f"value_profiles/{entry.id}/{table}", digest, detail)
     for name, digest in sorted(entry.fields.items()):
         yield Branch("field", f"value_profiles/{entry.id}/profile.yaml: {name}", digest)
-    terms = profile.profile.consent.statement if profile else "the profile is gone"
+    if inherited and not entry.tables and not entry.fields:
+        return
+    terms = profile["consent"]["statement"] if profile else gone
     yield Branch(
         "permission", f"{entry.permission} of {entry.id} for {entry.use}", entry.consent, terms
     )
 
 
-def _manifest(graph: Graph, node_id: str) -> Manifest:
-    manifest = graph.artifact(graph.node(node_id)).read_manifest()
-    if manifest is None:
+def require_manifest(ground: Ground, node_id: str) -> Manifest:
+    """The manifest of a node; raises UsageError where it was not made."""
+    raw = ground.manifest(node_id)
+    if raw is None:
         raise UsageError(
             "has not been made, so it has no lineage",
             where=node_id,
             mend=f"run `chorus make {node_id} --upstream`",
         )
-    return manifest
+    return parse_manifest(raw, f"{artifact_path(node_id)}/manifest.json")
 
 
-def verify(graph: Graph, node: Node) -> Verification:
-    """Hashes a node and everything that it was made from anew, hop by hop."""
-    _manifest(graph, node.id)
-    result = Verification(node.id)
-    records, hasher = Records(graph.project.root), Hasher(None)
+def verify(ground: Ground, now: Graph, node_id: str) -> Verification:
+    """Hashes a node and everything that it was made from anew, hop by hop.
+
+    Bytes are those of `ground`; whether a permission still holds is asked of the project as it is
+    `now`.
+    """
+    require_manifest(ground, node_id)
+    result = Verification(node_id)
     seen: dict[str, str] = {}
-    waiting: list[tuple[str, str | None]] = [(node.id, None)]
+    waiting: list[tuple[str, str | None]] = [(node_id, None)]
     while waiting:
-        node_id, wanted = waiting.pop(0)
-        if node_id not in seen:
-            hop, inputs = _verify_node(graph, node_id, records, hasher)
-            seen[node_id] = hop.digest
+        current, wanted = waiting.pop(0)
+        if current not in seen:
+            hop, manifest = _verify_node(ground, current)
+            seen[current] = hop.digest
             result.hops.append(hop)
-            waiting += inputs
-            result.hops += _verify_ground(graph, node_id, hasher)
-        if wanted is not None and seen[node_id] != wanted:
-            finding = f"its user was made from {wanted[:12]}, and here lies {seen[node_id][:12]}"
-            result.hops.append(Hop(node_id, "broken", seen[node_id], (finding,)))
+            if manifest is not None:
+                waiting += [(i.node, i.content) for i in manifest.inputs]
+                known = {found.name for found in result.hops}
+                ground_hops = _verify_ground(ground, now, manifest)
+                result.hops += [found for found in ground_hops if found.name not in known]
+        if wanted is not None and seen[current] != wanted:
+            finding = f"its user was made from {wanted[:12]}, and here lies {seen[current][:12]}"
+            result.hops.append(Hop(current, "broken", seen[current], (finding,)))
     return result
 
 
-def _verify_node(
-    graph: Graph, node_id: str, records: Records, hasher: Hasher
-) -> tuple[Hop, list[tuple[str, str | None]]]:
-    if node_id not in graph.nodes:
-        return Hop(node_id, "broken", "", ("it is no longer declared",)), []
-    node = graph.nodes[node_id]
-    artifact = graph.artifact(node)
+def _verify_node(ground: Ground, node_id: str) -> tuple[Hop, Manifest | None]:
+    path = artifact_path(node_id)
+    raw = ground.manifest(node_id)
+    if raw is None:
+        return Hop(node_id, "broken", "", (f"{path} is missing",)), None
     try:
-        manifest = artifact.read_manifest()
-        if manifest is None:
-            return Hop(node_id, "broken", "", (f"{node.path} is missing",)), []
-        findings = [
-            f"{node.path}/files/{finding}"
-            for finding in compare_files(hasher.tree(artifact.files), manifest)
-        ]
+        manifest = parse_manifest(raw, f"{path}/manifest.json")
+        found = ground.tree(node_id)
     except IntegrityError as error:
-        return Hop(node_id, "broken", "", (f"{error.where}: {error.what}",)), []
-    inputs: list[tuple[str, str | None]] = [(i.node, i.content) for i in manifest.inputs]
+        return Hop(node_id, "broken", "", (f"{error.where}: {error.what}",)), None
+    if found is None:
+        return Hop(node_id, "broken", manifest.content, (f"{path}/files is missing",)), manifest
+    findings = [f"{path}/files/{finding}" for finding in compare_files(found, manifest)]
     if manifest.node != node_id:
-        findings.append(f"{node.path}/manifest.json speaks of {manifest.node}")
+        findings.append(f"{path}/manifest.json speaks of {manifest.node}")
     state: HopState = "broken" if findings else "verified"
-    if not records.covers(node, artifact.manifest.read_bytes()):
-        lock = lock_path(node.community)
-        if records.entry(node) is None:
-            findings.append(f"{lock} has no record of it")
-            state = "broken" if state == "broken" else "unrecorded"
-        else:
-            findings.append(f"{node.path}/manifest.json is not the one that {lock} records")
-            state = "broken"
-    return Hop(node_id, state, manifest.content, tuple(findings)), inputs
+    recorded, lock = ground.record(node_id), lock_path(node_id.partition("@")[2] or None)
+    if recorded is None:
+        findings.append(f"{lock} has no record of it")
+        state = "broken" if state == "broken" else "unrecorded"
+    elif recorded != md5(raw):
+        findings.append(f"{path}/manifest.json is not the one that {lock} records")
+        state = "broken"
+    return Hop(node_id, state, manifest.content, tuple(findings)), manifest
 
 
-def _verify_ground(graph: Graph, node_id: str, hasher: Hasher) -> Iterator[Hop]:
+def _verify_ground(ground: Ground, now: Graph, manifest: Manifest) -> Iterator[Hop]:
     """The tables, fields, sources and permissions that a node rests on."""
-    if node_id not in graph.nodes:
-        return
-    try:
-        manifest = graph.artifact(node_id).read_manifest()
-    except IntegrityError:
-        return
-    if manifest is None:
-        return
-    root = graph.project.root
     for source in manifest.sources:
-        path = root / source.path
-        found = hasher.source(path) if path.exists() else ""
-        yield _compared(source.path, found, source.sha256)
+        yield _compared(source.path, ground.source(source.path), source.sha256)
     for entry in manifest.profiles:
         for table, digest in sorted(entry.tables.items()):
-            path = root / "value_profiles" / entry.id / table
-            found = hasher.file(path) if path.is_file() else ""
-            yield _compared(f"value_profiles/{entry.id}/{table}", found, digest)
-        profile = graph.project.profiles.get(entry.id)
+            path = f"value_profiles/{entry.id}/{table}"
+            yield _compared(path, ground.source(path), digest)
+        profile = ground.profile(entry.id)
         for name, digest in sorted(entry.fields.items()):
-            found = digest_of(profile.document.data.get(name)) if profile else ""
+            found = digest_of(profile.get(name)) if profile else ""
             yield _compared(f"value_profiles/{entry.id}/profile.yaml: {name}", found, digest)
-        if entry.tables or entry.fields:
-            yield _verify_permission(graph, entry)
+        yield _verify_permission(now, entry)
 
 
 def _compared(name: str, found: str, recorded: str) -> Hop:
@@ -196,16 +192,16 @@ def _compared(name: str, found: str, recorded: str) -> Hop:
     return Hop(name, "broken", found, (finding,))
 
 
-def _verify_permission(graph: Graph, entry: ProfileEntry) -> Hop:
+def _verify_permission(now: Graph, entry: ProfileEntry) -> Hop:
     name = f"{entry.permission} of {entry.id} for {entry.use}"
-    profile = graph.project.profiles.get(entry.id)
+    profile = now.project.profiles.get(entry.id)
     if profile is None:
         return Hop(name, "ended", entry.consent, (f"value_profiles/{entry.id} is gone",))
-    refused = profile.profile.consent.refusal(entry.use, today())
+    refused = profile.refusal(entry.use, today())
     if refused:
         return Hop(name, "ended", entry.consent, (f"the permission {refused[0]}",))
     if not profile.active:
         return Hop(name, "ended", entry.consent, (f"the profile is {profile.stage}",))
-    now = digest_of([profile.document.data["permission"], profile.document.data["consent"]])
-    notes = () if now == entry.consent else ("the terms changed since; they grant this use",)
+    current = digest_of([profile.document.data["permission"], profile.document.data["consent"]])
+    notes = () if current == entry.consent else ("the terms changed since; they grant this use",)
     return Hop(name, "verified", entry.consent, notes)

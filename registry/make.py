@@ -152,8 +152,7 @@ def require_consent(graph: Graph, node: Node) -> None:
     """Raises RefusedError unless every profile that the node rests on grants this use, today."""
     today = consent.today()
     for community, use in graph.permissions(node).items():
-        profile = graph.project.profiles[community].profile
-        consent.require(community, profile.consent, use, today, node.id)
+        graph.project.profiles[community].require(use, today, node.id)
 
 
 def _reusable(graph: Graph, node: Node, artifact: ArtifactPath, causes: Causes) -> Manifest | None:

@@ -69,6 +69,8 @@ class Method:
     """What it uses profiles for; each must grant this use."""
     libraries: tuple[str, ...] = ()
     """Distributions whose versions belong to the result."""
+    limits: tuple[str, ...] = ()
+    """What a reader of a card must know of what it makes, a sentence each."""
     network: bool = False
     """Whether it may reach the network (a model hub); others run with offline switches."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,9 +11,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from registry.consent import Consent, Date, Permission
+from registry.consent import Consent, Date, Permission, Use
 from registry.declaration import Slug
-from registry.errors import Place, Problem, relative
+from registry.errors import Place, Problem, RefusedError, relative
 from registry.strict_yaml import Document, read, typed
 from registry.typed import Frozen
 
@@ -24,7 +25,13 @@ TABLES = ("opinions.csv", "evaluation/opinions.csv")
 Stage = Literal["submitted", "accepted", "admitted", "suspended", "withdrawn"]
 ACTIVE: frozenset[Stage] = frozenset({"accepted", "admitted"})
 
-_EVENT_NAME = re.compile(r"[0-9]{4}-(submitted|accepted|admitted|suspended|withdrawn)\.yaml")
+Happening = Literal[
+    "submitted", "accepted", "admitted", "suspended", "withdrawn", "release-reviewed"
+]
+RELEASE_REVIEWED: Literal["release-reviewed"] = "release-reviewed"
+_EVENT_NAME = re.compile(
+    r"[0-9]{4}-(submitted|accepted|admitted|suspended|withdrawn|release-reviewed)\.yaml"
+)
 
 
 def check_sha256(value: str) -> str:
@@ -115,17 +122,35 @@ class ValueProfile(Frozen):
         if self.permission == "licence" and "publish-weights" in self.consent.uses:
             raise ValueError(
                 "a licence grants publish-weights only after a recorded review of purpose, "
-                "identifiability and harm; remove it from consent.uses"
+                f"identifiability and harm (an event {RELEASE_REVIEWED!r}); remove it from "
+                "consent.uses"
             )
         if self.permission == "licence" and self.kind == "self-described":
             raise ValueError("a self-described profile rests on consent or a mandate")
         return self
 
 
+class ReleaseReview(Frozen):
+    """Whether weights that rest on licensed figures may be published, and why.
+
+    A licence says that figures may be used. It does not say that the people behind them are well
+    served by a published model, so a person looks at that and writes down what they found.
+    """
+
+    purpose: str = Field(min_length=20, max_length=1000)
+    """What a published model is for."""
+    identifiability: str = Field(min_length=20, max_length=1000)
+    """Whether anybody could be recognised from it."""
+    harm: str = Field(min_length=20, max_length=1000)
+    """What it could do to the people that it speaks about, and what stands against that."""
+    granted: bool
+    """Whether weights may be published."""
+
+
 class Event(Frozen):
     """One step in a profile's life: a file that is added and never edited."""
 
-    event: Stage
+    event: Happening
     """What happened."""
     revision: int = Field(ge=1)
     """The revision of the profile that it speaks about."""
@@ -135,6 +160,14 @@ class Event(Frozen):
     """Who decided."""
     reason: str = Field(min_length=10, max_length=1000)
     """Why, in a sentence."""
+    review: ReleaseReview | None = None
+    """What was found, where a release was reviewed."""
+
+    @model_validator(mode="after")
+    def _review_fits(self) -> Self:
+        if (self.event == RELEASE_REVIEWED) != (self.review is not None):
+            raise ValueError(f"a review belongs to the event {RELEASE_REVIEWED!r}, and only there")
+        return self
 
 
 @dataclass(frozen=True)
@@ -145,6 +178,8 @@ class Profile:
     profile: ValueProfile
     document: Document
     stage: Stage
+    review: ReleaseReview | None
+    """The latest review for release of this revision, if there was one."""
 
     @property
     def id(self) -> str:
@@ -155,6 +190,31 @@ class Profile:
     def active(self) -> bool:
         """Whether declarations fan out to it."""
         return self.stage in ACTIVE
+
+    def refusal(self, use: Use, today: dt.date) -> tuple[str, str] | None:
+        """Why a use is not granted on a day, with the mend; None where it is granted."""
+        consent = self.profile.consent
+        if use != "publish-weights" or self.profile.permission != "licence":
+            return consent.refusal(use, today)
+        if self.review is None:
+            event = f"value_profiles/{self.id}/events/NNNN-{RELEASE_REVIEWED}.yaml"
+            what = "is a licence, and no review of purpose, identifiability and harm "
+            mend = f"record one for revision {self.profile.revision} in {event} (docs/release.md)"
+            return f"{what}grants publish-weights", mend
+        if not self.review.granted:
+            return "was reviewed for release and not granted", "see the review in its events"
+        return consent.lapse(today)
+
+    def require(self, use: Use, today: dt.date, where: str) -> None:
+        """Raises RefusedError unless the permission grants a use on a day."""
+        if refused := self.refusal(use, today):
+            what, mend = refused
+            raise RefusedError(
+                f"the permission of {self.id} {what}",
+                where=where,
+                why="nothing is made from a profile without a permission that holds now",
+                mend=mend,
+            )
 
     def table(self, name: str) -> Path:
         """The path of one of its tables."""
@@ -167,7 +227,7 @@ def read_profile(folder: Path, root: Path) -> tuple[Profile | None, list[Problem
     shown = relative(folder / "profile.yaml", root)
     document, read_problems = read(folder / "profile.yaml", shown)
     problems += read_problems
-    stage, event_problems = _stage(folder, root)
+    events, event_problems = _events(folder, root)
     problems += event_problems
     if document is None:
         return None, problems
@@ -186,7 +246,14 @@ def read_profile(folder: Path, root: Path) -> tuple[Profile | None, list[Problem
             problems.append(
                 Problem(Place(relative(folder / table, root)), "is missing", "add the table")
             )
-    return Profile(folder, profile, document, stage), problems
+    stage: Stage = "submitted"
+    review = None
+    for event in events:
+        if event.event != RELEASE_REVIEWED:
+            stage = event.event
+        elif event.revision == profile.revision:
+            review = event.review
+    return Profile(folder, profile, document, stage, review), problems
 
 
 def _intruders(folder: Path, root: Path) -> Iterator[Problem]:
@@ -213,21 +280,21 @@ def _intruders(folder: Path, root: Path) -> Iterator[Problem]:
         yield Problem(Place(relative(path, root)), what, mend)
 
 
-def _stage(folder: Path, root: Path) -> tuple[Stage, list[Problem]]:
-    stage: Stage = "submitted"
+def _events(folder: Path, root: Path) -> tuple[list[Event], list[Problem]]:
+    found: list[Event] = []
     problems: list[Problem] = []
     events = folder / "events"
     for path in [] if events.is_symlink() else sorted(events.glob("*.yaml")):
-        document, found = read(path, relative(path, root))
-        problems += found
+        document, read_problems = read(path, relative(path, root))
+        problems += read_problems
         if document is None:
             continue
-        event, found = typed(Event, document)
-        problems += found
+        event, read_problems = typed(Event, document)
+        problems += read_problems
         if event is None:
             continue
         if path.stem.partition("-")[2] != event.event:
             what = f"says {event.event!r} in the file {path.name}"
             problems.append(document.problem(("event",), what, "let both say what happened"))
-        stage = event.event
-    return stage, problems
+        found.append(event)
+    return found, problems

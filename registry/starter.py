@@ -13,6 +13,7 @@ from typing import Literal, cast
 
 from registry.artifact import write_atomically
 from registry.errors import ChorusError, UsageError
+from registry.git import ask, commit_files, git
 from registry.schemas import schema_files
 from registry.strict_yaml import nearest
 
@@ -109,29 +110,7 @@ def commit(root: Path, message: str, *, identity: bool = False) -> str | None:
 
     With `identity`, a repository-local author is set where Git knows none.
     """
-    if identity and not _git(root, "config", "user.email"):
-        _run(root, "git", "config", "user.email", "demo@chorus.invalid")
-        _run(root, "git", "config", "user.name", "Chorus demo")
-    if not _git(root, "config", "user.email"):
-        raise UsageError(
-            "Git does not know who you are",
-            where=str(root),
-            why="a record without an author could not be committed",
-            mend="run `git config user.name NAME` and `git config user.email ADDRESS`",
-        )
-    _run(root, "git", "add", "--all")
-    if not _git(root, "status", "--porcelain"):
-        return None
-    _run(root, "git", "commit", "--quiet", "--message", message)
-    return _git(root, "rev-parse", "--short", "HEAD")
-
-
-def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", *arguments],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip()
+    if identity and not ask(root, "config", "user.email"):
+        git(root, "config", "user.email", "demo@chorus.invalid")
+        git(root, "config", "user.name", "Chorus demo")
+    return commit_files(root, ["."], message)

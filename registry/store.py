@@ -33,7 +33,7 @@ _RECORDING = threading.Lock()
 _LOCK_PATIENCE = 600.0
 """Seconds to wait for another process to release DVC's lock."""
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -201,7 +201,7 @@ def _load_lock(path: Path) -> dict[str, Any]:
     if raw is None:
         return {}
     try:
-        lock = yaml.load(raw, Loader=_LOADER)  # noqa: S506 - a safe loader, in C where there is one
+        lock = yaml.load(raw, Loader=YAML_LOADER)  # noqa: S506 - a safe loader, in C where there is one
     except yaml.YAMLError as error:
         raise UsageError(
             f"cannot be read: {error}", where=str(path), mend="restore it with `git checkout`"
@@ -224,12 +224,20 @@ class Records:
         entry = self._locks[node.community].get(node.name)
         return entry if isinstance(entry, dict) else None
 
+    def manifest_of(self, node: Node) -> str | None:
+        """The MD5 of the manifest that the lock entry of a node names."""
+        entry = self.entry(node) or {}
+        recorded = {out.get("path"): out.get("md5") for out in entry.get("outs", [])}
+        return recorded.get(f"{node.path}/{MANIFEST}")
+
     def covers(self, node: Node, manifest: bytes) -> bool:
         """Whether the lock entry of a node names exactly this manifest."""
-        entry = self.entry(node) or {}
-        path = f"{node.path}/{MANIFEST}"
-        recorded = {out.get("path"): out.get("md5") for out in entry.get("outs", [])}
-        return recorded.get(path) == hashlib.md5(manifest, usedforsecurity=False).hexdigest()
+        return self.manifest_of(node) == md5(manifest)
+
+
+def md5(raw: bytes) -> str:
+    """DVC's digest of a file: good for storage, never for proof."""
+    return hashlib.md5(raw, usedforsecurity=False).hexdigest()
 
 
 def record(graph: Graph, nodes: Iterable[Node]) -> bool:

@@ -12,6 +12,12 @@ from registry.errors import UsageError
 if TYPE_CHECKING:
     from registry.context import Context
 
+LIMITS = (
+    "It was taught to choose one lettered option; its free text was not, and speaks for nobody.",
+    "Small models lean on the order of options: figures are means over orders and wordings.",
+)
+"""What a reader of a card must know of any model that learned from these prompts."""
+
 
 @dataclass(frozen=True)
 class Example:
@@ -21,6 +27,7 @@ class Example:
     prompt: str
     shares: tuple[float, ...]
     n: int
+    """How many people answered."""
 
 
 def read_examples(context: Context) -> dict[str, list[Example]]:

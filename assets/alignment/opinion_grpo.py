@@ -16,7 +16,7 @@ from pydantic import Field
 
 from assets.alignment import rewards
 from assets.alignment.adapter import AdapterParams, Pupil, enrol
-from assets.alignment.examples import Example, read_examples
+from assets.alignment.examples import LIMITS, Example, read_examples
 from assets.compute import LIBRARIES, save_model
 from assets.plots import draw_curves
 from assets.rows import write_rows
@@ -50,7 +50,7 @@ class Params(AdapterParams):
     """Questions a step."""
     group_size: int = Field(default=64, ge=2)
     """Answers drawn for each question; they cost one forward pass together."""
-    learning_rate: float = Field(default=5e-4, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
     """Peak learning rate of AdamW; it warms up over 5 % of the steps, then falls to zero."""
     match_weight: float = Field(default=1.0, ge=0)
     """Weight of the reward for matching people's shares."""
@@ -243,6 +243,7 @@ method = Method(
         "base": Role("model", "the model to start from"),
         "data": Role("dataset", "prompts with shares, of one or more communities", many=True),
     },
+    limits=LIMITS,
     use="train-rl",
     libraries=(*LIBRARIES, "datasets", "matplotlib", "peft", "polars", "trl"),
 )

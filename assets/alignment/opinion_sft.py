@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from assets.alignment.adapter import AdapterParams, enrol
-from assets.alignment.examples import Example, community_weights, read_examples
+from assets.alignment.examples import LIMITS, Example, community_weights, read_examples
 from assets.compute import LIBRARIES, save_model
 from registry.method import Method, Role
 
@@ -131,6 +131,7 @@ method = Method(
         "base": Role("model", "the model to start from"),
         "data": Role("dataset", "prompts with shares, of one or more communities", many=True),
     },
+    limits=LIMITS,
     use="train-sft",
     libraries=(*LIBRARIES, "peft", "polars"),
 )

@@ -40,6 +40,7 @@ from assets.opinion_tables import OpinionTable, read_opinions
 from assets.rows import LIBRARIES, write_rows
 from registry.errors import MethodError
 from registry.method import Method, Role
+from registry.results import Result, Results
 from registry.typed import Frozen
 
 if TYPE_CHECKING:
@@ -168,6 +169,12 @@ def run(context: Context) -> None:
     headline = headline_of(matrix, models)
     (context.out / "headline.json").write_text(json.dumps(headline, indent=2) + "\n")
     (context.out / "cross-matrix.md").write_text(markdown(matrix, names, comparisons))
+    people: dict[tuple[str, str], int] = {
+        (part, community): min(held_out[item.id].n for item in items_of(part, items))
+        for part, (community, (_, held_out)) in product(SLICES, tables.items())
+        if items_of(part, items)
+    }
+    Results(results=tuple(results_of(rows, models, people))).write(context.out)
     draw(matrix, names, context.out / "cross-matrix.png")
     context.progress(1, 1)
 
@@ -242,6 +249,43 @@ def matrix_of(
             line = matrix.setdefault(row["slice"], {}).setdefault(row["predictor"], {})
             line[row["community"]] = row["value"]
     return matrix
+
+
+def results_of(
+    rows: Sequence[Mapping[str, Any]],
+    models: Sequence[Answers],
+    people: Mapping[tuple[str, str], int],
+) -> Iterator[Result]:
+    """What belongs on the card of each model: its distance to its own people, or to everybody.
+
+    Beside it stand the baselines and every model for all.
+    """
+    chosen = [row for row in rows if row["metric"] == "tv"]
+    values = {(r["slice"], r["community"], r["predictor"]): r["value"] for r in chosen}
+    own = {model.label for model in models if model.community}
+    for model in models:
+        for row in (r for r in chosen if r["predictor"] == model.label):
+            part, community = row["slice"], row["community"]
+            if model.community in (None, community):
+                yield Result(
+                    about=model.label,
+                    community=community,
+                    slice=part,
+                    metric="total variation",
+                    lower_is_better=True,
+                    value=row["value"],
+                    low=row["low"],
+                    high=row["high"],
+                    items=row["items"],
+                    people=people[part, community],
+                    beside={
+                        label: value
+                        for (one, other, label), value in values.items()
+                        if (one, other) == (part, community)
+                        and label not in own | {model.label}
+                        and not label.startswith("best single")
+                    },
+                )
 
 
 def rivals_of(own: Answers, models: Sequence[Answers]) -> list[Answers]:

@@ -6,23 +6,18 @@ Exit codes: 0 ok, 1 checks failed, 2 usage, 3 integrity broken, 4 consent or lic
 
 from __future__ import annotations
 
-import errno
 import sys
 
 import typer
 
-from registry.cli import asking, demo, lineage, making, project, reading
-from registry.errors import ChorusError, ExitCode
-
-_MACHINE = {
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM,
-}  # fmt: skip
-"""What a person can mend on the machine; any other failure of the system keeps its traceback."""
+from registry.cli import asking, demo, lineage, making, project, reading, releasing
+from registry.errors import ChorusError, ExitCode, refused_by_machine
 
 EPILOG = """
 Examples:  chorus status  |  chorus make --all  |  chorus make community-sft@age-22-34 --upstream  |
 chorus ask community-sft@age-22-34 "How important is voting?" --options "Very" "Not at all"  |
-chorus lineage verify community-sft@age-22-34
+chorus release community-rl@age-22-34 --version 1.0.0  |
+chorus lineage verify community-rl/age-22-34@v1.0.0
 """
 
 app = typer.Typer(
@@ -34,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-for module in (project, demo, reading, making, asking, lineage):
+for module in (project, demo, reading, making, asking, releasing, lineage):
     module.register(app)
 
 
@@ -51,22 +46,14 @@ def main() -> None:
     except BrokenPipeError:
         code = ExitCode.OK
     except OSError as error:
-        if error.errno not in _MACHINE:
+        refused = refused_by_machine(error)
+        if refused is None:
             raise
-        sys.stderr.write(f"{_refused_by_machine(error)}\n")
+        sys.stderr.write(f"{refused}\n")
         code = ExitCode.CHECKS_FAILED
     except Exception as error:  # noqa: BLE001 - usage errors are shown, others raised again
         code = _usage(error)
     sys.exit(int(code or 0))
-
-
-def _refused_by_machine(error: OSError) -> ChorusError:
-    return ChorusError(
-        f"the machine refused to write: {error.strerror}",
-        where=str(error.filename or ""),
-        why="what was whole before is untouched",
-        mend="free some space or mend the permissions, then run the same command again",
-    )
 
 
 def _usage(error: Exception) -> int:

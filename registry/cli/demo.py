@@ -14,9 +14,10 @@ from registry.errors import UsageError
 
 if TYPE_CHECKING:
     from registry.graph import Graph
+    from registry.release import Name
 
 COMMUNITIES = ("age-22-34", "age-65-plus")
-_VERIFIED = "community-sft@age-22-34"
+_RELEASED = "community-rl@age-22-34"
 _NEXT = """
 Next, in this folder ({folder}):
   chorus status                          what is current, stale (and why) or missing
@@ -24,6 +25,7 @@ Next, in this folder ({folder}):
     --options "A lot" "Some" "Not much" "Not at all"
   chorus show {model}
   chorus lineage show pluralism          from the figures to the survey and its licence
+  less {card}
   open {picture}
 Change a declaration in registry/ or a profile in value_profiles/, then:
   chorus status && chorus make --all     exactly what depends on it is made anew
@@ -41,8 +43,8 @@ def demo(
         str, typer.Option(help="`default`, or `tiny`: a random model, in about a minute.")
     ] = "default",
 ) -> None:
-    """Run the main job: models of two groups, a pooled one, their evaluation, a verified trace."""
-    from registry.cli.lineage import print_tree, print_verification
+    """Run the main job: models of two groups and for both, their evaluation, a verified release."""
+    from registry.cli.lineage import print_tree, print_verification, trace_target, walk
     from registry.cli.making import make_and_say
     from registry.cli.reading import load
     from registry.starter import check_size, commit, init_project
@@ -66,14 +68,37 @@ def demo(
         say(f"committed the declarations and records as {revision} in the demo's own repository")
     graph = load()
     _print_matrix(graph)
-    print_rows([(f"\nLineage of {_VERIFIED}:\n",)])
-    print_tree(graph, _VERIFIED)
-    print_rows([(f"\nchorus lineage verify {_VERIFIED}:\n",)])
-    code = print_verification(graph, _VERIFIED)
+    released = _release(graph)
+    print_rows([(f"\nchorus lineage show {released.tag}:\n",)])
+    print_tree(trace_target(graph, released.tag))
+    print_rows([(f"\nchorus lineage verify {released.tag}:\n",)])
+    code = print_verification(walk(graph, released.tag))
     picture = os.path.relpath(graph.artifact("pluralism").files / "cross-matrix.png", folder)
-    print_rows([(_NEXT.format(folder=folder, model=_VERIFIED, picture=picture),)])
+    card = f"{released.folder}/README.md"
+    print_rows([(_NEXT.format(folder=folder, model=_RELEASED, card=card, picture=picture),)])
     say(f"the demo took {time.monotonic() - started:.0f} s")
     raise typer.Exit(code)
+
+
+def _release(graph: Graph) -> Name:
+    """Releases the model, unless its very content is released already."""
+    from registry.cli.releasing import release_and_say
+    from registry.release import Name, name_of, read_statement, versions
+
+    node = graph.node(_RELEASED)
+    manifest = graph.artifact(node).read_manifest()
+    first = name_of(node, "1.0.0")
+    known = [Name(first.name, version) for version in versions(graph.project.root, first.name)]
+    for name in known[-1:]:
+        statement, _ = read_statement(graph.project.root, name)
+        if manifest and statement.content == manifest.content:
+            say(f"{name.tag} is released already")
+            return name
+    chosen = Name(first.name, f"1.{len(known)}.0")
+    print_rows([(f"\nchorus release {_RELEASED} --version {chosen.version}:\n",)])
+    if code := release_and_say(_RELEASED, chosen.version, dry_run=False):
+        raise typer.Exit(code)
+    return chosen
 
 
 def _print_matrix(graph: Graph) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from registry.graph import Graph
-    from registry.lineage import Branch
+    from registry.lineage import Branch, Verification
 
 _lineage = typer.Typer(help="Trace and verify what an artifact was made from.")
 _WIDE = 400
@@ -38,25 +38,36 @@ def register(app: typer.Typer) -> None:
     app.add_typer(_lineage, name="lineage", rich_help_panel="Trace")
 
 
+Target = Annotated[str, typer.Argument(help="A node, or a release such as name@v1.0.0.")]
+
+
 @_lineage.command()
-def show(node: str, json: Json = False) -> None:
-    """Print the tree from an artifact to survey figures and permissions, with digests."""
-    from registry.lineage import trace
-
-    graph = load()
+def show(target: Target, json: Json = False) -> None:
+    """Print the tree from an artifact or a release to survey figures and permissions."""
+    branch = trace_target(load(), target)
     if json:
-        print_json(lineage=trace(graph, graph.node(node)).to_json())
+        print_json(lineage=branch.to_json())
     else:
-        print_tree(graph, node)
+        print_tree(branch)
 
 
-def print_tree(graph: Graph, node: str) -> None:
-    """Prints the tree below a node."""
+def trace_target(graph: Graph, target: str) -> Branch:
+    """The tree below a node as it lies here, or below a release as its tag records it."""
+    from registry.artifact import Hasher
+    from registry.ground import Revision, WorkingTree
+    from registry.lineage import trace
+    from registry.release import parse_name, read_statement
+
+    if name := parse_name(target):
+        statement, commit = read_statement(graph.project.root, name)
+        return trace(Revision(graph.project.root, commit, name.folder), statement.node)
+    return trace(WorkingTree(graph, Hasher(None)), graph.node(target).id)
+
+
+def print_tree(branch: Branch) -> None:
+    """Prints a tree."""
     from rich.console import Console
 
-    from registry.lineage import trace
-
-    branch = trace(graph, graph.node(node))
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDE)
@@ -83,14 +94,11 @@ def _tree(branch: Branch, seen: set[str], into: Tree | None = None) -> Tree:
 
 
 @_lineage.command()
-def verify(node: str, json: Json = False) -> None:
+def verify(target: Target, json: Json = False) -> None:
     """Hash everything on the way anew; exits 3 naming file and hop where a byte is changed."""
-    graph = load()
+    result = walk(load(), target)
     if not json:
-        raise typer.Exit(print_verification(graph, node))
-    from registry.lineage import verify as walk
-
-    result = walk(graph, graph.node(node))
+        raise typer.Exit(print_verification(result))
     hops = [
         {"name": h.name, "state": h.state, "sha256": h.digest, "findings": list(h.findings)}
         for h in result.hops
@@ -99,14 +107,28 @@ def verify(node: str, json: Json = False) -> None:
     raise typer.Exit(_EXIT[result.verdict])
 
 
-def print_verification(graph: Graph, node: str) -> ExitCode:
-    """Prints the verdict first, then every hop; returns the exit code."""
-    from registry.lineage import verify as walk
+def walk(graph: Graph, target: str) -> Verification:
+    """Verifies a node as it lies here, or a release as its tag records it."""
+    from registry.artifact import Hasher
+    from registry.ground import WorkingTree
+    from registry.lineage import verify
+    from registry.release import parse_name, verify_release
 
-    result = walk(graph, graph.node(node))
+    if name := parse_name(target):
+        return verify_release(graph, name)
+    return verify(WorkingTree(graph, Hasher(None)), graph, graph.node(target).id)
+
+
+def print_verification(result: Verification) -> ExitCode:
+    """Prints the verdict first, then every hop; returns the exit code."""
     print_rows([(f"{result.verdict}: {_MEANING[result.verdict]}",)])
     rows = [
-        (f"  {h.state}", h.name, f"sha256:{h.digest[:12]}", "; ".join(h.findings))
+        (
+            f"  {h.state}",
+            h.name,
+            f"sha256:{h.digest[:12]}" if h.digest else "",
+            "; ".join(h.findings),
+        )
         for h in result.hops
     ]
     print_rows(rows)

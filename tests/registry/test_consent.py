@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from registry.consent import Consent, Use, check_date, require
-from registry.errors import ExitCode, RefusedError
+from registry.consent import Consent, Use, check_date
 
 TODAY = dt.date(2026, 11, 23)
 USES = get_args(Use)
@@ -78,22 +77,6 @@ def test_grants_exactly_the_listed_uses_between_its_two_days(use, today, granted
     given = consent(granted_on=granted.isoformat(), expires_on=expires.isoformat())
     allowed = use in given.uses and granted <= today <= expires
     assert (given.refusal(use, today) is None) == allowed
-
-
-class TestRequire:
-    def test_is_silent_where_the_use_is_granted(self):
-        require("age-22-34", consent(), "evaluate", TODAY, "scores@age-22-34")
-
-    def test_stops_with_its_own_exit_code_and_says_what_to_do(self):
-        with pytest.raises(RefusedError) as caught:
-            require("age-22-34", consent(), "commercial", TODAY, "scores@age-22-34")
-        assert caught.value.exit_code == ExitCode.REFUSED == 4
-        assert str(caught.value) == (
-            "scores@age-22-34: the permission of age-22-34 does not grant 'commercial' "
-            "(it grants train-sft, evaluate)\n"
-            "  why: nothing is made from a profile without a permission that holds now\n"
-            "  mend: ask for this use, or narrow the declaration to other communities"
-        )
 
 
 class TestDates:

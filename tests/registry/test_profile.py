@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from registry.errors import ProblemsError
+from registry.errors import ExitCode, ProblemsError, RefusedError
 from registry.profile import TABLES, Profile, read_profile
 
 ROOT = Path(__file__).parents[2]
@@ -272,3 +273,54 @@ class TestLife:
             f"value_profiles/{ID}/events/0002-suspended.yaml",
             f"value_profiles/{ID}/profile.yaml",
         ]
+
+
+class TestReleaseReview:
+    """A licence grants the publishing of weights only by a review of its own."""
+
+    TODAY = dt.date(2026, 11, 24)
+    REVIEW = "0002-release-reviewed.yaml"
+
+    def test_the_shipped_profiles_were_reviewed(self, folder):
+        profile = whole(folder)
+        assert profile.review is not None
+        assert "shares" in profile.review.identifiability
+        assert profile.refusal("publish-weights", self.TODAY) is None
+
+    def test_a_licence_without_a_review_publishes_nothing(self, folder):
+        (folder / "events" / self.REVIEW).unlink()
+        profile = whole(folder)
+        with pytest.raises(RefusedError) as caught:
+            profile.require("publish-weights", self.TODAY, "model")
+        assert caught.value.exit_code == ExitCode.REFUSED == 4
+        assert "no review of purpose, identifiability and harm" in str(caught.value)
+        assert "NNNN-release-reviewed.yaml" in str(caught.value)
+        profile.require("train-sft", self.TODAY, "model")
+
+    @pytest.mark.parametrize(
+        ("old", "new"), [("granted: true", "granted: false"), ("revision: 1", "revision: 2")]
+    )
+    def test_a_review_that_refuses_or_is_of_another_revision_grants_nothing(self, folder, old, new):
+        path = folder / "events" / self.REVIEW
+        path.write_text(path.read_text().replace(old, new))
+        assert whole(folder).refusal("publish-weights", self.TODAY) is not None
+
+    def test_the_latest_review_counts(self, folder):
+        text = (folder / "events" / self.REVIEW).read_text()
+        later = folder / "events" / "0003-release-reviewed.yaml"
+        later.write_text(text.replace("granted: true", "granted: false"))
+        assert whole(folder).refusal("publish-weights", self.TODAY) is not None
+        assert whole(folder).active
+
+    def test_a_reviewed_licence_lapses_like_any_permission(self, folder):
+        edit(folder, "expires_on: never", 'expires_on: "2026-11-23"')
+        what, _ = whole(folder).refusal("publish-weights", self.TODAY)
+        assert what == "expired on 2026-11-23"
+
+    def test_a_review_stands_in_its_own_event_only(self, folder):
+        path = folder / "events" / "0002-admitted.yaml"
+        path.write_text(
+            (folder / "events" / self.REVIEW).read_text().replace("release-reviewed", "admitted")
+        )
+        (problem,) = wrong(folder)
+        assert "a review belongs to the event" in problem

@@ -415,6 +415,7 @@ def test_the_same_seed_gives_the_same_files(world: World) -> None:
     first, second = world.evaluate(*models), world.evaluate(*models)
     names = {
         "headline.json",
+        "results.json",
         "scores.parquet",
         "summary.json",
         "cross-matrix.md",

@@ -1,0 +1,420 @@
+"""Releases: a version of a model, with its checklist, card, statement, commit and tag.
+
+A release is an annotated Git tag made with GTO on a commit that holds the card, the statement and
+the manifest of everything that the model was made from. The weights lie beside them in the release
+folder, in the form that `from_pretrained` reads; Git keeps their digests, not their bytes.
+
+Order matters where a process may die: the folder appears whole, then the commit, then the tag. A
+release without a tag is none, and running the command again finishes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from registry import git
+from registry.artifact import (
+    FileEntry,
+    Hasher,
+    Manifest,
+    canonical_json,
+    parse_manifest,
+    sync_tree,
+    write_atomically,
+)
+from registry.card import Card, write_card
+from registry.consent import today
+from registry.errors import ChorusError, ExitCode, IntegrityError, UsageError
+from registry.graph import Graph, Node
+from registry.ground import Revision, WorkingTree
+from registry.lineage import Hop, HopState, Verification, verify
+from registry.status import Status, status
+from registry.store import lock_path
+from registry.typed import Frozen
+
+RELEASES = "releases"
+STATEMENT = "release.json"
+_IGNORED = """\
+# Weights are copies of what DVC tracks. The record is the card, the statement and the manifests.
+*
+!.gitignore
+!*/
+!README.md
+!release.json
+!**/lineage/*.json
+"""
+_SAFE = frozenset({".safetensors", ".json", ".txt", ".jinja", ".model", ".md", ".parquet", ".png"})
+_VERSION = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
+_NAMED = re.compile(r"(?P<name>[a-z0-9/-]+)@v?(?P<version>[0-9]+\.[0-9]+\.[0-9]+)")
+
+
+class Statement(Frozen):
+    """What a release is: `release.json`."""
+
+    schema_version: int = 1
+    """The version of this schema."""
+    name: str
+    """The model's name among releases: `community-sft/age-22-34`."""
+    version: str
+    """Its semantic version."""
+    node: str
+    """The node that made it."""
+    released_on: str
+    """The day."""
+    content: str
+    """Content digest of the node's artifact."""
+    manifests: dict[str, str]
+    """SHA-256 of the manifest of the node and of everything that it was made from."""
+    files: tuple[FileEntry, ...]
+    """Every other file of the release folder."""
+
+
+@dataclass(frozen=True)
+class Name:
+    """Which version of which model."""
+
+    name: str
+    version: str
+
+    @property
+    def tag(self) -> str:
+        """The Git tag, as GTO writes it."""
+        return f"{self.name}@v{self.version}"
+
+    @property
+    def folder(self) -> str:
+        """Where the release lies, from the project's root."""
+        return f"{RELEASES}/{self.name}/{self.version}"
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the checklist."""
+
+    sentence: str
+    """What must be so."""
+    problem: str = ""
+    """Why it is not; empty where it is."""
+    code: ExitCode = ExitCode.CHECKS_FAILED
+    """What the command ends with where it is not."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What releasing did."""
+
+    folder: Path
+    commit: str | None
+    """The commit that holds the record; None where an earlier attempt had made it."""
+    committed: tuple[str, ...]
+    tag: str
+
+
+def name_of(node: Node, version: str) -> Name:
+    """A node's name among releases; raises UsageError on what is no semantic version."""
+    if not _VERSION.fullmatch(version):
+        raise UsageError(
+            f"{version!r} is no version", mend="write three numbers, like 1.0.0 (semver.org)"
+        )
+    return Name(node.id.replace("@", "/"), version)
+
+
+def parse_name(text: str) -> Name | None:
+    """The release that a person names, as `name@v1.0.0` or `name@1.0.0`; None for a node."""
+    found = _NAMED.fullmatch(text)
+    return Name(found["name"], found["version"]) if found else None
+
+
+def versions(root: Path, name: str) -> list[str]:
+    """The released versions of a model, oldest first."""
+    listed = git.ask(root, "for-each-ref", "--format=%(refname:strip=2)", f"refs/tags/{name}@v*")
+    found = [v for tag in listed.split() if _VERSION.fullmatch(v := tag.rpartition("@v")[2])]
+    return sorted(found, key=lambda version: [int(part) for part in version.split(".")])
+
+
+def checklist(graph: Graph, node: Node, name: Name) -> list[Check]:
+    """Everything that must be so before a model is released, each with what is wrong."""
+    if node.declaration.kind != "model":
+        raise UsageError(
+            f"{node.id} is of kind {node.declaration.kind}; releases are of models",
+            mend="name a model (`chorus list` shows the kinds)",
+        )
+    chain = graph.upstream([node])
+    standing = status(graph)
+    stale = [standing[n.id] for n in chain if standing[n.id].state != "current"]
+    return [
+        Check("it and everything it was made from is current and recorded", _states(stale)),
+        _bytes_hold(graph, node),
+        Check("no contract is broken", "; ".join(_broken_contracts(graph, chain))),
+        *_permissions(graph, node),
+        Check("its files are safetensors, JSON and text", ", ".join(_foreign(graph, node))),
+        *_git(graph, chain, name),
+    ]
+
+
+def _states(found: Sequence[Status]) -> str:
+    shown = [f"{s.node} is {s}" for s in found]
+    return "; ".join(shown) + " (run `chorus make` on it)" if shown else ""
+
+
+def _bytes_hold(graph: Graph, node: Node) -> Check:
+    sentence = "every byte on the way, hashed anew, is what the records say"
+    ground = WorkingTree(graph, Hasher(None))
+    try:
+        found = verify(ground, graph, node.id)
+    except UsageError as error:
+        return Check(sentence, error.what)
+    broken = [f for hop in found.hops if hop.state == "broken" for f in hop.findings]
+    return Check(sentence, "; ".join(broken), ExitCode.INTEGRITY)
+
+
+def _broken_contracts(graph: Graph, chain: Sequence[Node]) -> Iterator[str]:
+    for node in chain:
+        manifest = graph.artifact(node).read_manifest()
+        for check in manifest.checks if manifest else ():
+            if not check.success and check.severity == "error":
+                yield f"{node.id}: {check.reason}"
+
+
+def _permissions(graph: Graph, node: Node) -> Iterator[Check]:
+    for community in graph.permissions(node):
+        profile = graph.project.profiles[community]
+        sentence = f"the {profile.profile.permission} of {community} grants publish-weights"
+        refused = profile.refusal("publish-weights", today())
+        problem = f"it {refused[0]}; {refused[1]}" if refused else ""
+        if not problem and not profile.active:
+            problem = f"the profile is {profile.stage}"
+        yield Check(sentence, problem, ExitCode.REFUSED)
+
+
+def _foreign(graph: Graph, node: Node) -> list[str]:
+    manifest = graph.artifact(node).read_manifest()
+    return [f.path for f in manifest.files if Path(f.path).suffix not in _SAFE] if manifest else []
+
+
+def _git(graph: Graph, chain: Sequence[Node], name: Name) -> Iterator[Check]:
+    root = graph.project.root
+    unclean = [p for p in git.unclean(root) if not _own(p, name)]
+    shown = ", ".join(unclean[:5]) + (f" and {len(unclean) - 5} more" if unclean[5:] else "")
+    mend = "; commit or remove that first"
+    yield Check("Git has everything", shown + mend if unclean else "", ExitCode.USAGE)
+    locks = sorted({lock_path(n.community) for n in chain})
+    lacking = [path for path in locks if git.content(root, "HEAD", path) is None]
+    why = f"{', '.join(lacking)} is not in the last commit" if lacking else ""
+    yield Check("the records are committed", why, ExitCode.USAGE)
+    found = git.ask(root, "rev-parse", "--short", f"refs/tags/{name.tag}^{{commit}}")
+    taken = f"{name.tag} is released already, as commit {found}; choose a higher version"
+    yield Check(f"the tag {name.tag} is free", taken if found else "", ExitCode.USAGE)
+
+
+def _own(path: str, name: Name) -> bool:
+    """Whether an attempt to make this very release may have left a file."""
+    return path == f"{RELEASES}/.gitignore" or path.startswith(f"{name.folder}/")
+
+
+def release(graph: Graph, node: Node, name: Name) -> Made:
+    """Writes the release folder, commits its record and tags it; the checklist must hold."""
+    root = graph.project.root
+    git.require_identity(root)
+    with _one_at_a_time(root):
+        if git.ask(root, "tag", "--list", name.tag):
+            raise UsageError(f"{name.tag} was released a moment ago by another process")
+        folder = root / name.folder
+        _write_folder(graph, node, name, folder)
+        write_atomically(root / RELEASES / ".gitignore", _IGNORED.encode())
+        tracked = [f"{RELEASES}/.gitignore", *(f"{name.folder}/{p}" for p in _tracked(folder))]
+        commit = git.commit_files(root, tracked, f"Release {name}")
+        _tag(root, name, node)
+    return Made(folder, commit, tuple(tracked), name.tag)
+
+
+@contextlib.contextmanager
+def _one_at_a_time(root: Path) -> Iterator[None]:
+    folder = root / ".chorus" / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "release.lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _write_folder(graph: Graph, node: Node, name: Name, folder: Path) -> None:
+    """Writes the whole folder beside its place, then moves it there."""
+    scratch = folder.with_name(f".{folder.name}.scratch")
+    shutil.rmtree(scratch, ignore_errors=True)
+    artifact = graph.artifact(node)
+    shutil.copytree(artifact.files, scratch, copy_function=shutil.copyfile)
+    if (scratch / "README.md").exists():
+        raise UsageError("the artifact has a README.md, where the card belongs", where=node.id)
+    manifests = {n.id: graph.artifact(n).manifest.read_bytes() for n in graph.upstream([node])}
+    parsed = {one: parse_manifest(raw, one) for one, raw in manifests.items()}
+    (scratch / "lineage").mkdir()
+    for one, raw in manifests.items():
+        (scratch / "lineage" / f"{one}.json").write_bytes(raw)
+    day = today().isoformat()
+    card = Card(graph, node, name.name, name.version, day, parsed)
+    (scratch / "README.md").write_text(write_card(card), encoding="utf-8")
+    statement = Statement(
+        name=name.name,
+        version=name.version,
+        node=node.id,
+        released_on=day,
+        content=parsed[node.id].content,
+        manifests={one: Hasher(None).file(scratch / "lineage" / f"{one}.json") for one in parsed},
+        files=Hasher(None).tree(scratch),
+    )
+    _require_same(statement, parsed[node.id])
+    content = canonical_json(statement.model_dump(mode="json"), indent=2) + b"\n"
+    (scratch / STATEMENT).write_bytes(content)
+    sync_tree(scratch)
+    shutil.rmtree(folder, ignore_errors=True)
+    scratch.rename(folder)
+
+
+def _require_same(statement: Statement, manifest: Manifest) -> None:
+    """Raises IntegrityError where what was copied is not what the manifest lists."""
+    copied = {entry.path: entry.sha256 for entry in statement.files}
+    for entry in manifest.files:
+        if copied.get(entry.path) != entry.sha256:
+            raise IntegrityError(
+                f"{entry.path} changed while it was copied",
+                where=statement.node,
+                mend="run the same command again",
+            )
+
+
+def _tracked(folder: Path) -> list[str]:
+    """The files of a release that Git keeps."""
+    lineage = sorted(p.relative_to(folder).as_posix() for p in (folder / "lineage").iterdir())
+    return ["README.md", STATEMENT, *lineage]
+
+
+def _tag(root: Path, name: Name, node: Node) -> None:
+    import logging
+
+    from gto.api import register
+    from gto.exceptions import GTOException
+
+    logging.getLogger("gto").setLevel(logging.ERROR)
+    statement = Hasher(None).file(root / name.folder / STATEMENT)
+    message = f"Release {name} of {node.id}\n\n{name.folder}/{STATEMENT} sha256:{statement}"
+    try:
+        register(
+            git.git(root, "rev-parse", "--show-toplevel"),
+            name.name,
+            "HEAD",
+            version=f"v{name.version}",
+            message=message,
+            author=git.ask(root, "config", "user.name"),
+            author_email=git.ask(root, "config", "user.email"),
+        )
+    except GTOException as error:
+        raise ChorusError(
+            f"GTO could not make the tag: {error}",
+            where=name.tag,
+            why="the release is committed, but without its tag it is none",
+            mend="mend that, then run the same command again",
+        ) from error
+
+
+def read_statement(root: Path, name: Name) -> tuple[Statement, str]:
+    """A release's statement as Git holds it at its tag, and the commit."""
+    commit = git.ask(root, "rev-parse", "--verify", "--quiet", f"refs/tags/{name.tag}^{{commit}}")
+    if not commit:
+        known = versions(root, name.name)
+        shown = f"versions of {name.name}: {', '.join(known)}" if known else "see `git tag`"
+        raise UsageError(f"no release is called {name.tag}", mend=shown)
+    path = f"{name.folder}/{STATEMENT}"
+    raw = git.content(root, commit, path)
+    if raw is None:
+        raise IntegrityError(f"{path} is not in the commit of the tag", where=name.tag)
+    try:
+        statement = Statement.model_validate_json(raw)
+    except ValueError as error:
+        raise IntegrityError(f"is no statement of a release: {error}", where=path) from None
+    return statement, commit
+
+
+def verify_release(graph: Graph, name: Name) -> Verification:
+    """Hashes a release and everything that it was made from anew, as its tag records it."""
+    root = graph.project.root
+    statement, commit = read_statement(root, name)
+    hops = [_verify_folder(root, name, statement, commit)]
+    walked = verify(Revision(root, commit, name.folder), graph, statement.node)
+    (model, *others) = walked.hops
+    if model.digest != statement.content:
+        finding = f"the statement names {statement.content[:12]}"
+        model = Hop(model.name, "broken", model.digest, (*model.findings, finding))
+    hops += [model, *others, *_verify_publishing(graph, walked)]
+    return Verification(str(name), hops)
+
+
+def _verify_folder(root: Path, name: Name, statement: Statement, commit: str) -> Hop:
+    """The release folder against the statement that the tag holds."""
+    folder, findings = root / name.folder, []
+    wanted = {entry.path: entry.sha256 for entry in statement.files}
+    if not folder.is_dir():
+        return Hop(f"release {name}", "broken", "", (f"{name.folder} is missing",))
+    try:
+        found = {entry.path: entry.sha256 for entry in Hasher(None).tree(folder)}
+    except IntegrityError as error:
+        return Hop(f"release {name}", "broken", "", (f"{error.where}: {error.what}",))
+    held = git.content(root, commit, f"{name.folder}/{STATEMENT}")
+    standing = folder / STATEMENT
+    if not standing.is_file() or standing.read_bytes() != held:
+        findings.append(f"{name.folder}/{STATEMENT} is not the one that the tag holds")
+    found.pop(STATEMENT, None)
+    findings += [f"{name.folder}/{p} is missing" for p in wanted if p not in found]
+    findings += [f"{name.folder}/{p} is not in the statement" for p in found if p not in wanted]
+    findings += [
+        f"{name.folder}/{p} was altered" for p in wanted if found.get(p, wanted[p]) != wanted[p]
+    ]
+    state: HopState = "broken" if findings else "verified"
+    digest = hashlib.sha256(held or b"").hexdigest()
+    return Hop(f"release {name}", state, digest, tuple(findings))
+
+
+def _verify_publishing(graph: Graph, walked: Verification) -> Iterator[Hop]:
+    """Whether each profile on the way still lets weights be published."""
+    named = {hop.name.split("/")[1] for hop in walked.hops if hop.name.startswith("value_profiles")}
+    for community in sorted(named):
+        profile = graph.project.profiles.get(community)
+        hop = f"permission of {community} for publish-weights"
+        if profile is None:
+            yield Hop(hop, "ended", "", (f"value_profiles/{community} is gone",))
+        elif refused := profile.refusal("publish-weights", today()):
+            yield Hop(hop, "ended", "", (f"the permission {refused[0]}",))
+        else:
+            yield Hop(hop, "verified", "")
+
+
+def listing(root: Path) -> list[dict[str, Any]]:
+    """Every release that is tagged here, by name and version."""
+    tags = git.ask(root, "for-each-ref", "--format=%(refname:strip=2)", "refs/tags").split()
+    names = [name for tag in tags if (name := parse_name(tag))]
+    found = []
+    for name in sorted(names, key=str):
+        try:
+            statement, commit = read_statement(root, name)
+        except IntegrityError:
+            continue
+        found.append(
+            {
+                "release": name.tag,
+                "node": statement.node,
+                "released_on": statement.released_on,
+                "commit": commit[:10],
+                "content": statement.content,
+            }
+        )
+    return found

@@ -1,0 +1,57 @@
+"""What an evaluation says about models, in a form that cards and pages read: `results.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from registry.typed import Frozen
+
+FILE = "results.json"
+
+
+class Result(Frozen):
+    """One figure about one model on one community."""
+
+    about: str
+    """The node of the model."""
+    community: str
+    """Whose people it was measured on."""
+    slice: str
+    """Which part of the material."""
+    metric: str
+    """What was measured, in words."""
+    lower_is_better: bool
+    """Which way is better."""
+    value: float
+    """The figure."""
+    low: float
+    """The lower end of its 95 % interval."""
+    high: float
+    """The upper end of its 95 % interval."""
+    items: int = Field(ge=1)
+    """How many questions or tasks it is over."""
+    people: int = Field(ge=1)
+    """How many people it was measured against; the fewest that answered any item."""
+    beside: dict[str, float]
+    """The same figure of what it is compared with."""
+
+
+class Results(Frozen):
+    """Every figure of an evaluation that belongs on a card."""
+
+    schema_version: int = 1
+    """The version of this schema."""
+    results: tuple[Result, ...]
+    """The figures."""
+
+    def write(self, files: Path) -> None:
+        """Writes `results.json` into an artifact's files."""
+        (files / FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def read_results(files: Path) -> tuple[Result, ...]:
+    """The figures of an evaluation's artifact; none where it gives none."""
+    path = files / FILE
+    return Results.model_validate_json(path.read_bytes()).results if path.is_file() else ()
