@@ -10,7 +10,8 @@ from typing import Any
 from registry.artifact import Manifest, canonical_json, sha256_file
 from registry.declaration import Declaration
 from registry.graph import Graph, Node
-from registry.profile import Profile, ValueProfile
+from registry.profile import ValueProfile
+from registry.profile_folder import Profile
 from registry.results import Result, read_results
 
 _SPEAKS = {

@@ -53,6 +53,14 @@ class Consent(Frozen):
     """The day from which it holds."""
     expires_on: Expiry
     """The last day on which it holds, or `never`."""
+    terms_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """Digest of the terms as they were signed; a licence may leave it out."""
+    granted_by: str | None = Field(default=None, min_length=2, max_length=200)
+    """Which role or body granted it; a licence has none."""
+    review_by: Date | None = None
+    """The day by which both sides look at it again."""
+    jurisdiction: str | None = Field(default=None, max_length=100)
+    """The law under which it was granted."""
     statement: str = Field(min_length=10, max_length=500)
     """One sentence that cards and pages print beside the profile's name."""
 

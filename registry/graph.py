@@ -17,7 +17,7 @@ from registry.artifact import ArtifactPath
 from registry.consent import Use
 from registry.declaration import Declaration, with_article
 from registry.errors import Problem, ProblemsError, UsageError
-from registry.profile import Profile
+from registry.profile_folder import Profile
 from registry.project import Declared, Project, load_project
 from registry.strict_yaml import Key, nearest
 
@@ -170,8 +170,11 @@ def _communities(declared: Declared, project: Project) -> tuple[str, ...]:
 
 
 def _narrowed(declared: Declared, project: Project) -> tuple[str, ...]:
+    """The communities that a declaration names; else all of them but those that are made up."""
     only = declared.declaration.communities
-    return tuple(c for c in project.communities if only is None or c in only)
+    if only is not None:
+        return tuple(c for c in project.communities if c in only)
+    return tuple(c for c in project.communities if not project.profiles[c].profile.fictional)
 
 
 def _input_names(declared: Declared) -> Iterator[tuple[str, str, Key]]:

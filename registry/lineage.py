@@ -6,7 +6,7 @@ again, whatever the file's mode, age or cache state says.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from registry.consent import today
 from registry.errors import IntegrityError, UsageError
 from registry.graph import Graph
 from registry.ground import Ground, artifact_path
+from registry.profile_folder import CONTENT
 from registry.status import compare_files
 from registry.store import lock_path, md5
 
@@ -93,8 +94,8 @@ def _profile_branches(ground: Ground, entry: ProfileEntry, *, inherited: bool) -
     profile = ground.profile(entry.id)
     gone = "the profile is gone"
     for table, digest in sorted(entry.tables.items()):
-        detail = profile["source"]["citation"] if profile else gone
-        yield Branch("table", f"value_profiles/{entry.id}/{table}", digest, detail)
+        detail = cited(profile) if profile else gone
+        yield Branch("table", table_path(entry, table), digest, detail)
     for name, digest in sorted(entry.fields.items()):
         yield Branch("field", f"value_profiles/{entry.id}/profile.yaml: {name}", digest)
     if inherited and not entry.tables and not entry.fields:
@@ -103,6 +104,18 @@ def _profile_branches(ground: Ground, entry: ProfileEntry, *, inherited: bool) -
     yield Branch(
         "permission", f"{entry.permission} of {entry.id} for {entry.use}", entry.consent, terms
     )
+
+
+def table_path(entry: ProfileEntry, table: str) -> str:
+    """Where a table lies: what is held by consent or mandate has a place of its own."""
+    home = "" if entry.permission == "licence" else f"{CONTENT}/"
+    return f"value_profiles/{entry.id}/{home}{table}"
+
+
+def cited(profile: Mapping[str, Any]) -> str:
+    """How the sources of a profile are cited, in either version of its schema."""
+    sources = [profile["source"]] if "source" in profile else profile.get("sources", [])
+    return "; ".join(source["citation"] for source in sources)
 
 
 def require_manifest(ground: Ground, node_id: str) -> Manifest:
@@ -176,7 +189,7 @@ def _verify_ground(ground: Ground, now: Graph, manifest: Manifest) -> Iterator[H
         yield _compared(source.path, ground.source(source.path), source.sha256)
     for entry in manifest.profiles:
         for table, digest in sorted(entry.tables.items()):
-            path = f"value_profiles/{entry.id}/{table}"
+            path = table_path(entry, table)
             yield _compared(path, ground.source(path), digest)
         profile = ground.profile(entry.id)
         for name, digest in sorted(entry.fields.items()):

@@ -1,37 +1,25 @@
-"""Value profiles: who a community is, what it holds, and what it allows (schema version 1)."""
+"""Value profiles: who a community is, what it holds, and what it allows (schema version 2).
+
+This module is the typed form of `profile.yaml`. Its tables are in `profile_tables`, its life in
+`profile_life`, and the folder that holds all of them in `profile_folder`.
+"""
 
 from __future__ import annotations
 
-import datetime as dt
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from registry.consent import Consent, Date, Permission, Use
+from registry.consent import Consent, Date, Permission
 from registry.declaration import Slug
-from registry.errors import Place, Problem, RefusedError, relative
-from registry.strict_yaml import Document, read, typed
 from registry.typed import Frozen
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-TABLES = ("opinions.csv", "evaluation/opinions.csv")
-"""The tables that a profile folder may hold."""
-
-Stage = Literal["submitted", "accepted", "admitted", "suspended", "withdrawn"]
-ACTIVE: frozenset[Stage] = frozenset({"accepted", "admitted"})
-
-Happening = Literal[
-    "submitted", "accepted", "admitted", "suspended", "withdrawn", "release-reviewed"
-]
-RELEASE_REVIEWED: Literal["release-reviewed"] = "release-reviewed"
-_EVENT_NAME = re.compile(
-    r"[0-9]{4}-(submitted|accepted|admitted|suspended|withdrawn|release-reviewed)\.yaml"
-)
+Kind = Literal["self-described", "survey-population", "opinion-cluster"]
+Mode = Literal["overton", "steerable", "distributional"]
+Sensitivity = Literal["party", "religion", "ethnicity", "health", "sexuality", "union"]
 
 
 def check_sha256(value: str) -> str:
@@ -48,8 +36,25 @@ def check_language(value: str) -> str:
     return value
 
 
+def check_reference(value: str) -> str:
+    """Returns `value` if it refers to a contact without holding the address itself."""
+    if "@" in value or re.search(r"[0-9]{6,}", value.replace(" ", "")):
+        raise ValueError(
+            "write a reference such as `register:42`, never an address or a telephone number; "
+            "those are kept outside the project"
+        )
+    return value
+
+
+NO_WEIGHTS_BY_LICENCE = (
+    "a licence grants publish-weights only after a recorded review of purpose, identifiability and "
+    "harm (an event 'release-reviewed'); remove it from consent.uses"
+)
+
 Sha256 = Annotated[str, AfterValidator(check_sha256)]
 Language = Annotated[str, AfterValidator(check_language)]
+Reference = Annotated[str, Field(min_length=3, max_length=200), AfterValidator(check_reference)]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500)]
 
 
 class Source(Frozen):
@@ -61,12 +66,14 @@ class Source(Frozen):
     """Who published it."""
     citation: str = Field(min_length=10, max_length=600)
     """How to cite it."""
-    url: str = Field(pattern=r"^https?://[^\s]+$", max_length=500)
+    url: Url
     """Where a reader finds it."""
     licence: str = Field(min_length=2, max_length=100)
     """SPDX identifier of its licence."""
     sha256: Sha256
     """Digest of the file that the figures were computed from."""
+    row_id: str | None = Field(default=None, max_length=100)
+    """The column of that file that tells its rows apart, if it has one."""
 
 
 class Fielded(Frozen):
@@ -76,6 +83,12 @@ class Fielded(Frozen):
     """The first day."""
     end: Date
     """The last day."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.end < self.start:
+            raise ValueError("the last day lies before the first")
+        return self
 
 
 class Opinions(Frozen):
@@ -89,6 +102,122 @@ class Opinions(Frozen):
     """How `share` was weighted."""
 
 
+class Steward(Frozen):
+    """Who answers for the profile on the community's side."""
+
+    organisation: str = Field(min_length=2, max_length=200)
+    """The body."""
+    role: str = Field(min_length=2, max_length=100)
+    """The role of the person, not their name."""
+    contact: Reference
+    """Where the project keeps the address: a reference, never the address itself."""
+
+
+class Authority(Frozen):
+    """What gives the body the right to speak."""
+
+    basis: Literal["board-vote", "assembly", "survey", "individual"]
+    """How it was decided."""
+    evidence_sha256: Sha256
+    """Digest of the minutes or the result, which stay with the community."""
+
+
+class Elicitation(Frozen):
+    """How the content was gathered."""
+
+    method: Literal["survey", "assembly", "polis", "interviews", "written-by-the-body"]
+    """The way."""
+    dates: Fielded
+    """When."""
+    invited: int | None = Field(default=None, ge=1)
+    """How many were invited, if known."""
+    took_part: int = Field(ge=1)
+    """How many took part."""
+    payment: str = Field(min_length=2, max_length=200)
+    """What they were paid, or `none`."""
+    facilitator: str | None = Field(default=None, max_length=200)
+    """Who led it, as a role."""
+
+    @model_validator(mode="after")
+    def _not_more_than_invited(self) -> Self:
+        if self.invited is not None and self.took_part > self.invited:
+            raise ValueError("more people took part than were invited")
+        return self
+
+
+class Participants(Frozen):
+    """One aggregate about who took part; no cell of fewer than ten people."""
+
+    group: str = Field(min_length=2, max_length=100)
+    """The group, in the community's own words."""
+    n: int = Field(ge=10)
+    """How many of them; smaller groups are merged or left out."""
+
+
+class OffLimits(Frozen):
+    """A topic on which nothing may be generated."""
+
+    id: Slug
+    """Its id."""
+    topic: str | None = Field(default=None, min_length=3, max_length=200)
+    """The topic in words; left out where even naming it would disclose it."""
+    terms: tuple[str, ...] = Field(default=(), max_length=50)
+    """Words that give it away, for checks of generated rows."""
+    steward_only: bool = False
+    """Whether only the steward's own copy names it."""
+
+    @model_validator(mode="after")
+    def _kept_back(self) -> Self:
+        if self.steward_only and (self.topic or self.terms):
+            raise ValueError(
+                "a topic for the steward only is not written here: leave its words out"
+            )
+        if not self.steward_only and not self.topic:
+            raise ValueError("name the topic, or mark it `steward_only: true`")
+        return self
+
+
+class Threshold(Frozen):
+    """What a model must reach before the community lets it be released."""
+
+    metric: Literal["total variation", "norm agreement", "preference accuracy"]
+    """What is measured."""
+    slice: str = Field(min_length=2, max_length=60)
+    """On which part of the material."""
+    at_most: float | None = None
+    """The highest value that will do."""
+    at_least: float | None = None
+    """The lowest value that will do."""
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.at_most is None) == (self.at_least is None):
+            raise ValueError("give `at_most` or `at_least`, one of them")
+        return self
+
+
+class Evaluation(Frozen):
+    """How the community wants models of it to be judged."""
+
+    held_out_share: float = Field(default=0.2, ge=0.05, le=0.5)
+    """The share of its norms, examples and pairs that no model learns from."""
+    thresholds: tuple[Threshold, ...] = ()
+    """What a model must reach before it is released."""
+    sign_off: str | None = Field(default=None, max_length=100)
+    """Which role on the community's side signs off."""
+
+
+class Withdrawal(Frozen):
+    """What was agreed, in advance, about leaving."""
+
+    contact: Reference
+    """Where to say so: a reference, never an address."""
+    notice_days: int = Field(ge=0, le=365)
+    """How many days between the word and the deed."""
+    releases: Literal["retire", "retrain", "leave-with-notice"]
+    """What happens to models that are released already."""
+
+
 class ValueProfile(Frozen):
     """A community's `profile.yaml`."""
 
@@ -98,8 +227,12 @@ class ValueProfile(Frozen):
     """The community's id; the same as the folder's name."""
     revision: int = Field(ge=1)
     """Counts up with each change that the community makes."""
-    kind: Literal["self-described", "survey-population", "opinion-cluster"]
+    supersedes: Sha256 | None = None
+    """Digest of the previous revision's `profile.yaml`."""
+    kind: Kind
     """Who speaks: a body that answers to its members, sampled people, or a cluster of votes."""
+    fictional: bool = False
+    """Whether it is made up, for tests and tutorials; kept out of every reported result."""
     name: str = Field(min_length=3, max_length=100)
     """What readers see; only a self-described profile is called a community."""
     description: str = Field(min_length=20, max_length=2000)
@@ -108,193 +241,84 @@ class ValueProfile(Frozen):
     """Whom it speaks for, and whom not."""
     languages: tuple[Language, ...] = Field(min_length=1)
     """The languages of its material, as BCP-47 tags."""
-    source: Source
+    sensitive: tuple[Sensitivity, ...] = ()
+    """Whether the people are grouped by something that can endanger them."""
+    steward: Steward | None = None
+    """Who answers for it on the community's side."""
+    authority: Authority | None = None
+    """What gives the body the right to speak."""
+    elicitation: Elicitation | None = None
+    """How the content was gathered."""
+    participants: tuple[Participants, ...] = ()
+    """Who took part, as aggregates only."""
+    sources: tuple[Source, ...] = ()
     """Where its figures come from."""
+    licence: str = Field(min_length=2, max_length=100)
+    """SPDX identifier of the licence of its content, or `none-granted`."""
+    labels: tuple[Url, ...] = ()
+    """Addresses of Local Contexts labels, which inform and do not bind."""
+    attribution: Literal["named", "pseudonymous", "none"]
+    """How those who wrote it are named."""
     permission: Permission
     """Why Chorus may use it."""
     consent: Consent
     """What that permission grants, and until when."""
-    opinions: Opinions
-    """Its table of opinions."""
+    withdrawal: Withdrawal | None = None
+    """What was agreed about leaving."""
+    modes: tuple[Mode, ...] = Field(min_length=1)
+    """Which forms of pluralism it is meant for."""
+    opinions: Opinions | None = None
+    """Its table of opinions, if it has one."""
+    off_limits: tuple[OffLimits, ...] = Field(default=(), max_length=200)
+    """Topics on which nothing may be generated."""
+    evaluation: Evaluation = Evaluation()
+    """How the community wants models of it to be judged."""
+
+    @property
+    def described_by_itself(self) -> bool:
+        """Whether a body that answers to its members wrote or approved it."""
+        return self.kind == "self-described"
 
     @model_validator(mode="after")
     def _permission_fits(self) -> Self:
         if self.permission == "licence" and "publish-weights" in self.consent.uses:
-            raise ValueError(
-                "a licence grants publish-weights only after a recorded review of purpose, "
-                f"identifiability and harm (an event {RELEASE_REVIEWED!r}); remove it from "
-                "consent.uses"
-            )
-        if self.permission == "licence" and self.kind == "self-described":
+            raise ValueError(NO_WEIGHTS_BY_LICENCE)
+        if self.permission == "licence" and self.described_by_itself and not self.fictional:
             raise ValueError("a self-described profile rests on consent or a mandate")
+        if self.permission != "licence" and self.consent.granted_by is None:
+            raise ValueError("consent.granted_by: say which role granted it")
+        if self.permission != "licence" and self.consent.terms_sha256 is None:
+            raise ValueError("consent.terms_sha256: give the digest of the terms as signed")
         return self
-
-
-class ReleaseReview(Frozen):
-    """Whether weights that rest on licensed figures may be published, and why.
-
-    A licence says that figures may be used. It does not say that the people behind them are well
-    served by a published model, so a person looks at that and writes down what they found.
-    """
-
-    purpose: str = Field(min_length=20, max_length=1000)
-    """What a published model is for."""
-    identifiability: str = Field(min_length=20, max_length=1000)
-    """Whether anybody could be recognised from it."""
-    harm: str = Field(min_length=20, max_length=1000)
-    """What it could do to the people that it speaks about, and what stands against that."""
-    granted: bool
-    """Whether weights may be published."""
-
-
-class Event(Frozen):
-    """One step in a profile's life: a file that is added and never edited."""
-
-    event: Happening
-    """What happened."""
-    revision: int = Field(ge=1)
-    """The revision of the profile that it speaks about."""
-    on: Date
-    """The day it happened."""
-    by: tuple[str, ...] = Field(min_length=1)
-    """Who decided."""
-    reason: str = Field(min_length=10, max_length=1000)
-    """Why, in a sentence."""
-    review: ReleaseReview | None = None
-    """What was found, where a release was reviewed."""
 
     @model_validator(mode="after")
-    def _review_fits(self) -> Self:
-        if (self.event == RELEASE_REVIEWED) != (self.review is not None):
-            raise ValueError(f"a review belongs to the event {RELEASE_REVIEWED!r}, and only there")
+    def _kind_fits(self) -> Self:
+        required = ("steward", "authority", "elicitation", "withdrawal")
+        if self.described_by_itself:
+            if lacking := [name for name in required if getattr(self, name) is None]:
+                raise ValueError(f"a self-described profile needs {', '.join(lacking)}")
+            return self
+        if given := [n for n in ("steward", "authority") if getattr(self, n) is not None]:
+            raise ValueError(f"a profile of kind {self.kind} has no {' and no '.join(given)}")
+        if not self.sources and not self.fictional:
+            raise ValueError(f"a profile of kind {self.kind} names the sources of its figures")
         return self
 
-
-@dataclass(frozen=True)
-class Profile:
-    """A profile folder: its typed profile, its document, and where it stands in its life."""
-
-    folder: Path
-    profile: ValueProfile
-    document: Document
-    stage: Stage
-    review: ReleaseReview | None
-    """The latest review for release of this revision, if there was one."""
-
-    @property
-    def id(self) -> str:
-        """The community's id."""
-        return self.profile.id
-
-    @property
-    def active(self) -> bool:
-        """Whether declarations fan out to it."""
-        return self.stage in ACTIVE
-
-    def refusal(self, use: Use, today: dt.date) -> tuple[str, str] | None:
-        """Why a use is not granted on a day, with the mend; None where it is granted."""
-        consent = self.profile.consent
-        if use != "publish-weights" or self.profile.permission != "licence":
-            return consent.refusal(use, today)
-        if self.review is None:
-            event = f"value_profiles/{self.id}/events/NNNN-{RELEASE_REVIEWED}.yaml"
-            what = "is a licence, and no review of purpose, identifiability and harm "
-            mend = f"record one for revision {self.profile.revision} in {event} (docs/release.md)"
-            return f"{what}grants publish-weights", mend
-        if not self.review.granted:
-            return "was reviewed for release and not granted", "see the review in its events"
-        return consent.lapse(today)
-
-    def require(self, use: Use, today: dt.date, where: str) -> None:
-        """Raises RefusedError unless the permission grants a use on a day."""
-        if refused := self.refusal(use, today):
-            what, mend = refused
-            raise RefusedError(
-                f"the permission of {self.id} {what}",
-                where=where,
-                why="nothing is made from a profile without a permission that holds now",
-                mend=mend,
+    @model_validator(mode="after")
+    def _sensitive_stays_home(self) -> Self:
+        weights = "publish-weights" in self.consent.uses
+        if self.sensitive and weights and not self.described_by_itself:
+            raise ValueError(
+                f"weights of people grouped by {self.sensitive[0]} are published only where they "
+                "describe themselves and their consent names it"
             )
+        return self
 
-    def table(self, name: str) -> Path:
-        """The path of one of its tables."""
-        return self.folder / name
-
-
-def read_profile(folder: Path, root: Path) -> tuple[Profile | None, list[Problem]]:
-    """Reads one profile folder; returns the profile, or everything wrong with it."""
-    problems = list(_intruders(folder, root))
-    shown = relative(folder / "profile.yaml", root)
-    document, read_problems = read(folder / "profile.yaml", shown)
-    problems += read_problems
-    events, event_problems = _events(folder, root)
-    problems += event_problems
-    if document is None:
-        return None, problems
-    profile, typed_problems = typed(ValueProfile, document)
-    problems += typed_problems
-    if profile is None:
-        return None, problems
-    if profile.id != folder.name:
-        problems.append(
-            document.problem(
-                ("id",), f"is {profile.id!r} in the folder {folder.name!r}", "give both one name"
+    @model_validator(mode="after")
+    def _revision_has_a_past(self) -> Self:
+        if (self.revision > 1) != (self.supersedes is not None):
+            raise ValueError(
+                "supersedes: the digest of the previous revision belongs to every revision after "
+                "the first"
             )
-        )
-    for table in TABLES:
-        if not (folder / table).is_file():
-            problems.append(
-                Problem(Place(relative(folder / table, root)), "is missing", "add the table")
-            )
-    stage: Stage = "submitted"
-    review = None
-    for event in events:
-        if event.event != RELEASE_REVIEWED:
-            stage = event.event
-        elif event.revision == profile.revision:
-            review = event.review
-    return Profile(folder, profile, document, stage, review), problems
-
-
-def _intruders(folder: Path, root: Path) -> Iterator[Problem]:
-    """Everything in a profile folder that the schema does not list.
-
-    Strangers fill these folders: a planted `dvc.yaml` would be run by `dvc repro -P`.
-    """
-    allowed = {"profile.yaml", *TABLES}
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder).as_posix()
-        if path.is_symlink():
-            what = "is a link"
-        elif path.is_dir():
-            if inside in ("events", "evaluation"):
-                continue
-            what = "is a folder that a profile does not have"
-        elif inside in allowed or (
-            inside.startswith("events/") and _EVENT_NAME.fullmatch(inside.removeprefix("events/"))
-        ):
-            continue
-        else:
-            what = "is a file that a profile does not have"
-        mend = f"remove it; a profile holds data only: {', '.join(sorted(allowed))} and events/"
-        yield Problem(Place(relative(path, root)), what, mend)
-
-
-def _events(folder: Path, root: Path) -> tuple[list[Event], list[Problem]]:
-    found: list[Event] = []
-    problems: list[Problem] = []
-    events = folder / "events"
-    for path in [] if events.is_symlink() else sorted(events.glob("*.yaml")):
-        document, read_problems = read(path, relative(path, root))
-        problems += read_problems
-        if document is None:
-            continue
-        event, read_problems = typed(Event, document)
-        problems += read_problems
-        if event is None:
-            continue
-        if path.stem.partition("-")[2] != event.event:
-            what = f"says {event.event!r} in the file {path.name}"
-            problems.append(document.problem(("event",), what, "let both say what happened"))
-        found.append(event)
-    return found, problems
+        return self

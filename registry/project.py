@@ -11,7 +11,7 @@ from registry.artifact import Hasher
 from registry.declaration import FOLDERS, Declaration, with_article
 from registry.errors import Place, Problem, ProblemsError, UsageError, relative
 from registry.method import Method, load_method
-from registry.profile import Profile, read_profile
+from registry.profile_folder import Profile, read_profile
 from registry.strict_yaml import Document, read, typed
 from registry.typed import Frozen
 

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from registry.declaration import FOLDERS
 from registry.method import load_method, method_names
-from registry.profile import Event, ValueProfile
+from registry.profile import ValueProfile
+from registry.profile_life import Event
 
 FOLDER = "registry/schemas"
 

@@ -70,7 +70,7 @@ def stage_of(graph: Graph, node: Node) -> dict[str, Any]:
     deps = [f"{graph.nodes[edge.node].path}/{FILES}" for edge in node.edges]
     for profile in graph.profiles_of(node):
         folder = relative(profile.folder, graph.project.root)
-        deps += [f"{folder}/{table}" for table in declared.method.reads]
+        deps += [relative(profile.table(t), graph.project.root) for t in declared.method.reads]
         if declared.method.profile_fields:
             params.append({f"{folder}/profile.yaml": sorted(declared.method.profile_fields)})
     deps += graph.sources(node)

@@ -25,7 +25,7 @@ from assets.ui.naming import (
 from assets.ui.nodes import results_of
 from registry.artifact import Manifest, digest_of
 from registry.graph import Graph, Node
-from registry.profile import TABLES
+from registry.profile_folder import TABLES
 from registry.store import Records
 
 _VERSION = "dagster/data_version"

@@ -113,7 +113,9 @@ class TestShape:
         with pytest.raises(ValidationError, match=next(iter(changes))):
             consent(**changes)
 
-    @pytest.mark.parametrize("field", Consent.model_fields)
+    @pytest.mark.parametrize(
+        "field", [name for name, info in Consent.model_fields.items() if info.is_required()]
+    )
     def test_leaves_nothing_out(self, field):
         given = consent().model_dump()
         del given[field]

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from registry.errors import ExitCode, ProblemsError, RefusedError
-from registry.profile import TABLES, Profile, read_profile
+from registry.profile_folder import Profile, read_profile
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ("age-22-34", "age-35-49", "age-50-64", "age-65-plus")
 ID = "age-22-34"
+OPINIONS = ("opinions.csv", "evaluation/opinions.csv")
 
 EVENT = """\
 event: {event}
@@ -68,7 +69,7 @@ class TestShippedProfiles:
         assert profile.id == name
         assert profile.active
         assert profile.stage == "admitted"
-        assert all(profile.table(table).is_file() for table in TABLES)
+        assert all(profile.table(table).is_file() for table in OPINIONS)
 
     @pytest.mark.parametrize("name", SHIPPED)
     def test_rest_on_a_licence_that_publishes_no_weights(self, name):
@@ -136,8 +137,9 @@ class TestIntruders:
         (folder / "dvc.yaml").write_text("stages: {}\n")
         (problem,) = read_profile(folder, folder.parents[1])[1]
         assert problem.mend == (
-            "remove it; a profile holds data only: evaluation/opinions.csv, opinions.csv, "
-            "profile.yaml and events/"
+            "remove it; a profile holds data only: evaluation/opinions.csv, examples.jsonl, "
+            "guidance.csv, norms.csv, opinions.csv, preferences.jsonl, profile.yaml, values.csv "
+            "and events/"
         )
 
 
@@ -153,21 +155,18 @@ class TestWhoSpeaks:
         (problem,) = wrong(folder)
         assert "a licence grants publish-weights only after a recorded review" in problem
 
-    @pytest.mark.parametrize("permission", ["consent", "mandate"])
-    def test_consent_and_mandate_may_publish_weights(self, folder, permission):
-        edit(folder, "evaluate, publish-data]", "evaluate, publish-data, publish-weights]")
-        edit(folder, "permission: licence", f"permission: {permission}")
-        assert "publish-weights" in whole(folder).profile.consent.uses
-
-    def test_nobody_describes_themselves_by_a_licence(self, folder):
-        edit(folder, "kind: survey-population", "kind: self-described")
-        (problem,) = wrong(folder)
-        assert "a self-described profile rests on consent or a mandate" in problem
-
-    def test_a_body_describes_itself_by_a_mandate(self, folder):
-        edit(folder, "kind: survey-population", "kind: self-described")
-        edit(folder, "permission: licence", "permission: mandate")
-        assert whole(folder).profile.kind == "self-described"
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("permission: licence", "permission: consent"),
+            ("permission: licence", "permission: mandate"),
+            ("kind: survey-population", "kind: self-described"),
+        ],
+    )
+    def test_version_1_holds_survey_figures_only(self, folder, old, new):
+        edit(folder, old, new)
+        problems = wrong(folder)
+        assert any("is written as version 2" in problem for problem in problems)
 
 
 class TestFields:
@@ -188,7 +187,7 @@ class TestFields:
             ('end: "2020-09-25"', "end: autumn", "opinions.fielded.end: write a date as"),
             ('languages: ["en-US"]', "languages: []", "languages: Tuple should have at least 1"),
             ('languages: ["en-US"]', "languages: [English]", "languages.0: write a language as a"),
-            ("schema_version: 1", "schema_version: 2", "schema_version: Input should be less"),
+            ("schema_version: 1", "schema_version: 3", "is of version 3; this Chorus reads"),
             ("permission: licence", "permission: license", "permission cannot be 'license'"),
             ("uses: [train-sft,", "uses: [train-dpo,", "consent.uses.0 cannot be 'train-dpo'"),
             ("instrument: civic-2020", "instrument: ../civic", "opinions.instrument: use 3 to 48"),
@@ -210,7 +209,7 @@ class TestFields:
 
 
 class TestTables:
-    @pytest.mark.parametrize("table", TABLES)
+    @pytest.mark.parametrize("table", OPINIONS)
     def test_that_are_missing_are_named(self, folder, table):
         (folder / table).unlink()
         assert wrong(folder) == [f"value_profiles/{ID}/{table}: is missing"]
@@ -225,7 +224,7 @@ class TestLife:
     def test_begins_as_submitted(self, folder):
         shutil.rmtree(folder / "events")
         profile = whole(folder)
-        assert profile.stage == "submitted"
+        assert profile.stage == "draft"
         assert not profile.active
 
     @pytest.mark.parametrize(

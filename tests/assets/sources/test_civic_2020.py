@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 
 from assets.sources import civic_2020
 from registry.errors import UsageError
-from registry.profile import read_profile
+from registry.profile_folder import read_profile
 from registry.strict_yaml import read
 
 ROOT = Path(__file__).resolve().parents[3]

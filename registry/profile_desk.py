@@ -1,0 +1,291 @@
+"""What people do with profiles: submit, review, accept or admit, suspend. Each adds one event.
+
+A proposal lies in `proposals/<id>/` and is a profile folder like any other. Its events go on where
+those of the accepted revision ended. Settling swaps the whole folder into `value_profiles/` in one
+step; until then nothing there has changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from registry.artifact import exchange, sync_tree, write_atomically
+from registry.consent import today
+from registry.errors import ProblemsError, RefusedError, UsageError, relative
+from registry.profile_folder import CONTENT, Profile, check_tables, read_profile
+from registry.profile_life import Event, Happening, chain_problems, read_life, refusal
+from registry.strict_yaml import nearest
+
+PROPOSALS = "proposals"
+ACCEPTED = "value_profiles"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What an act did: who keeps this can name it, check it and ask to undo it."""
+
+    act: str
+    profile: str
+    revision: int
+    on: str
+    event: str
+    """The event's file, from the project's root."""
+    sha256: str
+    """Its digest."""
+    undo: str
+    """How to undo it."""
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The receipt as it is printed."""
+        return [
+            ("receipt", f"{self.profile}, revision {self.revision}: {self.act} on {self.on}"),
+            ("event", self.event),
+            ("sha256", self.sha256),
+            ("to undo", self.undo),
+        ]
+
+
+def folder_of(root: Path, name: str) -> Path:
+    """The folder of a proposal, or of an accepted profile; a path is taken as it is."""
+    if "/" in name:
+        return (root / name).resolve()
+    for place in (PROPOSALS, ACCEPTED):
+        if (root / place / name).is_dir():
+            return root / place / name
+    known = sorted({p.name for place in (PROPOSALS, ACCEPTED) for p in (root / place).glob("*/")})
+    mend = nearest(name, known) or "known here: " + (", ".join(known) or "none")
+    raise UsageError(f"no profile or proposal is called {name!r}", mend=mend)
+
+
+def whole(folder: Path, root: Path) -> Profile:
+    """The profile in a folder with every table read; raises ProblemsError with all that is wrong."""
+    profile, problems = read_profile(folder, root)
+    if profile is not None:
+        problems += check_tables(profile)
+    if problems or profile is None:
+        raise ProblemsError(problems)
+    return profile
+
+
+def submit(root: Path, folder: Path, by: Sequence[str], reason: str) -> list[Receipt]:
+    """Hands a proposal in: it must be whole, and follow the revision that is accepted."""
+    profile = whole(folder, root)
+    _require_proposal(root, folder)
+    _require_next(root, profile)
+    receipts = [_happen(root, folder, "submitted", by, reason)]
+    checked = "Every table was read and every rule of the schema held."
+    receipts.append(_happen(root, folder, "validated", ("chorus",), checked))
+    return receipts
+
+
+def _require_proposal(root: Path, folder: Path) -> None:
+    if folder.parent != root / PROPOSALS:
+        raise UsageError(
+            "is not a proposal",
+            where=relative(folder, root),
+            why="an accepted profile changes by a new revision only",
+            mend=f"copy it to {PROPOSALS}/{folder.name}, raise `revision`, and submit that",
+        )
+
+
+def _require_next(root: Path, profile: Profile) -> None:
+    """Raises UsageError where a proposal does not follow the revision that stands."""
+    standing = root / ACCEPTED / profile.id
+    if not standing.is_dir():
+        if profile.profile.revision != 1:
+            raise UsageError(
+                f"is revision {profile.profile.revision} of a profile that is not here",
+                where=profile.id,
+                mend="a first proposal is revision 1",
+            )
+        return
+    accepted, _ = read_profile(standing, root)
+    if accepted is None:
+        raise UsageError("the accepted revision cannot be read", where=profile.id)
+    if profile.life.events[: len(accepted.life.events)] != accepted.life.events:
+        raise UsageError(
+            "does not carry on the events of the accepted revision",
+            where=profile.id,
+            mend=f"copy {ACCEPTED}/{profile.id}/events/ into the proposal, unchanged",
+        )
+    wanted = accepted.profile.revision + 1
+    if profile.profile.revision != wanted:
+        raise UsageError(
+            f"is revision {profile.profile.revision}; the next one is {wanted}",
+            where=profile.id,
+            mend=f"write `revision: {wanted}` and `supersedes: {digest_of_yaml(standing)}`",
+        )
+    if profile.profile.supersedes != digest_of_yaml(standing):
+        raise UsageError(
+            "supersedes another profile than the one that stands here",
+            where=profile.id,
+            mend=f"write `supersedes: {digest_of_yaml(standing)}`",
+        )
+
+
+def digest_of_yaml(folder: Path) -> str:
+    """SHA-256 of a folder's `profile.yaml`, which the next revision names."""
+    from registry.artifact import sha256_file
+
+    return sha256_file(folder / "profile.yaml")
+
+
+def review(root: Path, folder: Path, by: str, reason: str, *, for_community: bool) -> Receipt:
+    """Notes that somebody read a proposal and agrees to it."""
+    whole(folder, root)
+    return _happen(root, folder, "reviewed", (by,), reason, for_community=for_community)
+
+
+def settle(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt:
+    """Accepts or admits a proposal: models may be made from it from now on."""
+    profile = whole(folder, root)
+    _require_proposal(root, folder)
+    _require_next(root, profile)
+    happening: Happening = "accepted" if profile.profile.described_by_itself else "admitted"
+    receipt = _happen(root, folder, happening, by, reason)
+    with _held(root):
+        if profile.profile.permission != "licence":
+            track_content(root, folder)
+        sync_tree(folder)
+        target = root / ACCEPTED / profile.id
+        if not target.exists():
+            target.parent.mkdir(exist_ok=True)
+            folder.rename(target)
+        elif exchange(folder, target):
+            shutil.rmtree(folder)
+        else:
+            old = target.with_name(f".{target.name}.old")
+            target.rename(old)
+            folder.rename(target)
+            shutil.rmtree(old)
+    _move_tracking(root, profile)
+    event = receipt.event.replace(f"{PROPOSALS}/", f"{ACCEPTED}/", 1)
+    return Receipt(**{**vars(receipt), "event": event})
+
+
+def track_content(root: Path, folder: Path) -> None:
+    """Puts a profile's content into DVC and out of Git's sight."""
+    home = folder / CONTENT
+    if not home.is_dir():
+        raise UsageError(
+            "holds no content", where=relative(folder, root), mend=f"add {CONTENT}/ with its tables"
+        )
+    ignored = root / ACCEPTED / ".gitignore"
+    line = f"/*/{CONTENT}/\n"
+    if not ignored.exists() or line not in ignored.read_text():
+        before = ignored.read_text() if ignored.exists() else ""
+        write_atomically(ignored, (before + line).encode())
+
+
+def _move_tracking(root: Path, profile: Profile) -> None:
+    """Tracks the content where it lies now, so that DVC's file names the right place."""
+    if profile.profile.permission == "licence":
+        return
+    import logging
+
+    from dvc.repo import Repo
+
+    logging.getLogger("dvc").setLevel(logging.ERROR)
+    with contextlib.chdir(root), Repo(str(root), _wait_for_lock=True) as repo:
+        repo.add(f"{ACCEPTED}/{profile.id}/{CONTENT}")
+
+
+def suspend(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt:
+    """Takes a profile out of every gathering, until it is accepted or admitted again."""
+    return _happen(root, folder, "suspended", by, reason)
+
+
+def resume(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt:
+    """Takes a suspended profile up again, as it was."""
+    profile = whole(folder, root)
+    happening: Happening = "accepted" if profile.profile.described_by_itself else "admitted"
+    return _happen(root, folder, happening, by, reason)
+
+
+@contextlib.contextmanager
+def _held(root: Path) -> Iterator[None]:
+    folder = root / ".chorus" / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "profiles.lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _happen(
+    root: Path,
+    folder: Path,
+    happening: Happening,
+    by: Sequence[str],
+    reason: str,
+    **more: Any,
+) -> Receipt:
+    """Adds one event, chained to the last; raises where it cannot happen now."""
+    import hashlib
+
+    with _held(root):
+        profile, problems = read_profile(folder, root)
+        if profile is None or problems:
+            raise ProblemsError(problems)
+        life, _ = read_life(folder, root)
+        if broken := next(chain_problems(life), None):
+            raise RefusedError(
+                f"the chain of events is broken: {broken}",
+                where=relative(folder, root),
+                why="an event added to it would vouch for a past that nobody can check",
+                mend="restore the events from Git",
+            )
+        kind, revision = profile.profile.kind, profile.profile.revision
+        if why := refusal(life, happening, kind, revision, profile.digest):
+            raise RefusedError(why, where=relative(folder, root))
+        event = Event(
+            event=happening,
+            revision=revision,
+            on=today().isoformat(),
+            by=tuple(by),
+            reason=reason,
+            profile_sha256=profile.digest,
+            previous=life.last,
+            **more,
+        )
+        path = folder / "events" / f"{len(life.events) + 1:04}-{happening}.yaml"
+        content = _dump(event)
+        write_atomically(path, content)
+    shown = relative(path, root)
+    return Receipt(
+        act=happening,
+        profile=profile.id,
+        revision=revision,
+        on=event.on,
+        event=shown,
+        sha256=hashlib.sha256(content).hexdigest(),
+        undo=_UNDO[happening].format(id=profile.id),
+    )
+
+
+_UNDO: dict[str, str] = {
+    "submitted": "remove the proposal's folder; nothing else was changed",
+    "validated": "it undoes itself: a changed proposal is checked again",
+    "reviewed": "change the proposal: a review counts for exactly what was reviewed",
+    "accepted": "chorus profile suspend {id}, or chorus profile withdraw {id}",
+    "admitted": "chorus profile suspend {id}",
+    "suspended": "chorus profile resume {id}",
+    "withdrawn": "it cannot be undone; a new profile can be proposed",
+    "release-reviewed": "add another review with `granted: false`",
+}
+
+
+def _dump(event: Event) -> bytes:
+    """An event as YAML that strict readers take: text in quotes, no anchors."""
+    data = event.model_dump(mode="json", exclude_none=True, exclude_defaults=False)
+    if not data.get("for_community"):
+        data.pop("for_community", None)
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100, default_style=None)
+    return text.encode()
