@@ -6,7 +6,6 @@ serves both.
 
 from __future__ import annotations
 
-import configparser
 import hashlib
 import json
 from collections.abc import Iterator
@@ -28,6 +27,8 @@ from registry.artifact import (
     sha256_file,
 )
 from registry.graph import Graph
+from registry.objects import Objects
+from registry.profile_folder import CONTENT
 from registry.store import YAML_LOADER, Records, lock_path, md5
 from registry.strict_yaml import parse
 
@@ -154,6 +155,17 @@ class Revision:
             found.append(FileEntry(path=entry["relpath"], size=size, sha256=digest))
         return tuple(sorted(found, key=lambda file: file.path))
 
+    def held(self, folder: str, inside: str) -> bytes | None:
+        """A file of a folder that DVC tracks, as that revision's `.dvc` file names it."""
+        raw = git.content(self.root, self.commit, f"{folder}.dvc")
+        outs = (yaml.load(raw, Loader=YAML_LOADER) or {}).get("outs", []) if raw else []  # noqa: S506
+        listing = self._cached(str(outs[0]["md5"])) if outs else Path()
+        for entry in json.loads(listing.read_bytes()) if listing.is_file() else ():
+            path = self._cached(entry["md5"])
+            if entry["relpath"] == inside and path.is_file():
+                return path.read_bytes()
+        return None
+
     def _standing(self, node_id: str) -> tuple[FileEntry, ...] | None:
         """What stands in the working tree, if it is the manifest's own artifact."""
         artifact = ArtifactPath(self.root / artifact_path(node_id))
@@ -163,19 +175,15 @@ class Revision:
         same = artifact.manifest.read_bytes() == known
         return Hasher(None).tree(artifact.files) if same else None
 
-    @cached_property
-    def _cache(self) -> Path:
-        config = configparser.ConfigParser()
-        config.read([self.root / ".dvc" / "config", self.root / ".dvc" / "config.local"])
-        chosen = config.get("cache", "dir", fallback="cache")
-        return (self.root / ".dvc" / chosen) / "files" / "md5"
-
     def _cached(self, digest: str) -> Path:
-        return self._cache / digest[:2] / digest[2:]
+        return Objects(self.root).path(digest)
 
     def source(self, path: str) -> str:
         """The digest of a file or folder as that revision has it."""
         raw = git.content(self.root, self.commit, path)
+        if raw is None and f"/{CONTENT}/" in path:
+            folder, _, inside = path.partition(f"/{CONTENT}/")
+            raw = self.held(f"{folder}/{CONTENT}", inside)
         if raw is not None:
             return hashlib.sha256(raw).hexdigest()
         entries = tuple(self._folder(path))

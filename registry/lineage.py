@@ -18,8 +18,9 @@ from registry.ground import Ground, artifact_path
 from registry.profile_folder import CONTENT
 from registry.status import compare_files
 from registry.store import lock_path, md5
+from registry.tombstones import Tombstones
 
-HopState = Literal["verified", "unrecorded", "ended", "broken"]
+HopState = Literal["verified", "unrecorded", "ended", "erased", "broken"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Verification:
     @property
     def verdict(self) -> HopState:
         """The gravest state of any hop."""
-        order: tuple[HopState, ...] = ("broken", "ended", "unrecorded", "verified")
+        order: tuple[HopState, ...] = ("broken", "erased", "ended", "unrecorded", "verified")
         states = {hop.state for hop in self.hops}
         return next(state for state in order if state in states)
 
@@ -136,20 +137,22 @@ def verify(ground: Ground, now: Graph, node_id: str) -> Verification:
     Bytes are those of `ground`; whether a permission still holds is asked of the project as it is
     `now`.
     """
-    require_manifest(ground, node_id)
+    graves = Tombstones(now.project.root)
+    if graves.manifest(node_id) is None:
+        require_manifest(ground, node_id)
     result = Verification(node_id)
     seen: dict[str, str] = {}
     waiting: list[tuple[str, str | None]] = [(node_id, None)]
     while waiting:
         current, wanted = waiting.pop(0)
         if current not in seen:
-            hop, manifest = _verify_node(ground, current)
+            hop, manifest = _verify_node(ground, graves, current)
             seen[current] = hop.digest
             result.hops.append(hop)
             if manifest is not None:
                 waiting += [(i.node, i.content) for i in manifest.inputs]
                 known = {found.name for found in result.hops}
-                ground_hops = _verify_ground(ground, now, manifest)
+                ground_hops = _verify_ground(ground, now, graves, manifest)
                 result.hops += [found for found in ground_hops if found.name not in known]
         if wanted is not None and seen[current] != wanted:
             finding = f"its user was made from {wanted[:12]}, and here lies {seen[current][:12]}"
@@ -157,9 +160,9 @@ def verify(ground: Ground, now: Graph, node_id: str) -> Verification:
     return result
 
 
-def _verify_node(ground: Ground, node_id: str) -> tuple[Hop, Manifest | None]:
+def _verify_node(ground: Ground, graves: Tombstones, node_id: str) -> tuple[Hop, Manifest | None]:
     path = artifact_path(node_id)
-    raw = ground.manifest(node_id)
+    raw = ground.manifest(node_id) or graves.manifest(node_id)
     if raw is None:
         return Hop(node_id, "broken", "", (f"{path} is missing",)), None
     try:
@@ -167,6 +170,9 @@ def _verify_node(ground: Ground, node_id: str) -> tuple[Hop, Manifest | None]:
         found = ground.tree(node_id)
     except IntegrityError as error:
         return Hop(node_id, "broken", "", (f"{error.where}: {error.what}",)), None
+    if found is None and graves.artifact(manifest.content):
+        finding = "it was erased when a community withdrew; its tombstone names this content"
+        return Hop(node_id, "erased", manifest.content, (finding,)), manifest
     if found is None:
         return Hop(node_id, "broken", manifest.content, (f"{path}/files is missing",)), manifest
     findings = [f"{path}/files/{finding}" for finding in compare_files(found, manifest)]
@@ -183,14 +189,20 @@ def _verify_node(ground: Ground, node_id: str) -> tuple[Hop, Manifest | None]:
     return Hop(node_id, state, manifest.content, tuple(findings)), manifest
 
 
-def _verify_ground(ground: Ground, now: Graph, manifest: Manifest) -> Iterator[Hop]:
+def _verify_ground(
+    ground: Ground, now: Graph, graves: Tombstones, manifest: Manifest
+) -> Iterator[Hop]:
     """The tables, fields, sources and permissions that a node rests on."""
     for source in manifest.sources:
         yield _compared(source.path, ground.source(source.path), source.sha256)
     for entry in manifest.profiles:
         for table, digest in sorted(entry.tables.items()):
             path = table_path(entry, table)
-            yield _compared(path, ground.source(path), digest)
+            found = ground.source(path)
+            if not found and digest in graves.files:
+                yield Hop(path, "erased", digest, ("it was erased when its community withdrew",))
+            else:
+                yield _compared(path, found, digest)
         profile = ground.profile(entry.id)
         for name, digest in sorted(entry.fields.items()):
             found = digest_of(profile.get(name)) if profile else ""

@@ -100,6 +100,10 @@ class Opinions(Frozen):
     """When people were asked."""
     weighting: str = Field(min_length=3, max_length=300)
     """How `share` was weighted."""
+    held_out: bool = True
+    """Whether other respondents were kept for evaluation; without them nothing can be measured."""
+    override: str | None = Field(default=None, min_length=10, max_length=500)
+    """Why it was imported although the groups hardly differ, if they do."""
 
 
 class Steward(Frozen):

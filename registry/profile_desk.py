@@ -66,7 +66,7 @@ def folder_of(root: Path, name: str) -> Path:
 
 
 def whole(folder: Path, root: Path) -> Profile:
-    """The profile in a folder with every table read; raises ProblemsError with all that is wrong."""
+    """The profile in a folder, every table read; raises ProblemsError with all that is wrong."""
     profile, problems = read_profile(folder, root)
     if profile is not None:
         problems += check_tables(profile)
@@ -80,9 +80,9 @@ def submit(root: Path, folder: Path, by: Sequence[str], reason: str) -> list[Rec
     profile = whole(folder, root)
     _require_proposal(root, folder)
     _require_next(root, profile)
-    receipts = [_happen(root, folder, "submitted", by, reason)]
+    receipts = [add_event(root, folder, "submitted", by, reason)]
     checked = "Every table was read and every rule of the schema held."
-    receipts.append(_happen(root, folder, "validated", ("chorus",), checked))
+    receipts.append(add_event(root, folder, "validated", ("chorus",), checked))
     return receipts
 
 
@@ -141,7 +141,7 @@ def digest_of_yaml(folder: Path) -> str:
 def review(root: Path, folder: Path, by: str, reason: str, *, for_community: bool) -> Receipt:
     """Notes that somebody read a proposal and agrees to it."""
     whole(folder, root)
-    return _happen(root, folder, "reviewed", (by,), reason, for_community=for_community)
+    return add_event(root, folder, "reviewed", (by,), reason, for_community=for_community)
 
 
 def settle(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt:
@@ -150,7 +150,7 @@ def settle(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt:
     _require_proposal(root, folder)
     _require_next(root, profile)
     happening: Happening = "accepted" if profile.profile.described_by_itself else "admitted"
-    receipt = _happen(root, folder, happening, by, reason)
+    receipt = add_event(root, folder, happening, by, reason)
     with _held(root):
         if profile.profile.permission != "licence":
             track_content(root, folder)
@@ -178,11 +178,11 @@ def track_content(root: Path, folder: Path) -> None:
         raise UsageError(
             "holds no content", where=relative(folder, root), mend=f"add {CONTENT}/ with its tables"
         )
-    ignored = root / ACCEPTED / ".gitignore"
-    line = f"/*/{CONTENT}/\n"
-    if not ignored.exists() or line not in ignored.read_text():
-        before = ignored.read_text() if ignored.exists() else ""
-        write_atomically(ignored, (before + line).encode())
+    ignored = root / ".gitignore"
+    before = ignored.read_text() if ignored.exists() else ""
+    lines = [f"/{place}/*/{CONTENT}/" for place in (ACCEPTED, PROPOSALS)]
+    if lacking := [line for line in lines if line not in before.splitlines()]:
+        write_atomically(ignored, "\n".join([before.rstrip(), *lacking, ""]).lstrip().encode())
 
 
 def _move_tracking(root: Path, profile: Profile) -> None:
@@ -200,14 +200,14 @@ def _move_tracking(root: Path, profile: Profile) -> None:
 
 def suspend(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt:
     """Takes a profile out of every gathering, until it is accepted or admitted again."""
-    return _happen(root, folder, "suspended", by, reason)
+    return add_event(root, folder, "suspended", by, reason)
 
 
 def resume(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt:
     """Takes a suspended profile up again, as it was."""
     profile = whole(folder, root)
     happening: Happening = "accepted" if profile.profile.described_by_itself else "admitted"
-    return _happen(root, folder, happening, by, reason)
+    return add_event(root, folder, happening, by, reason)
 
 
 @contextlib.contextmanager
@@ -219,7 +219,7 @@ def _held(root: Path) -> Iterator[None]:
         yield
 
 
-def _happen(
+def add_event(
     root: Path,
     folder: Path,
     happening: Happening,
@@ -227,7 +227,7 @@ def _happen(
     reason: str,
     **more: Any,
 ) -> Receipt:
-    """Adds one event, chained to the last; raises where it cannot happen now."""
+    """Adds one event, chained to the last; raises RefusedError where it cannot happen now."""
     import hashlib
 
     with _held(root):

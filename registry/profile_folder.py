@@ -14,7 +14,7 @@ from registry.consent import Use
 from registry.errors import Place, Problem, RefusedError, relative
 from registry.profile import SCHEMA_VERSION, ValueProfile
 from registry.profile_life import ACTIVE, EVENT_NAME, Life, ReleaseReview, Stage, read_life
-from registry.profile_tables import SHAPES, Read, Shape, read_table
+from registry.profile_tables import HELD_OUT, SHAPES, Read, Shape, read_table
 from registry.profile_v1 import ValueProfileV1, upgraded
 from registry.strict_yaml import Document, read, typed
 
@@ -145,7 +145,8 @@ def read_profile(folder: Path, root: Path) -> tuple[Profile | None, list[Problem
             )
         )
     found = Profile(folder, profile, document, life)
-    problems += _table_problems(found, root)
+    if found.stage != "withdrawn":
+        problems += _table_problems(found, root)
     return found, problems
 
 
@@ -170,7 +171,7 @@ def _table_problems(profile: Profile, root: Path) -> Iterator[Problem]:
         if path.exists() and kind not in shape.allowed and not profile.profile.fictional:
             mend = f"only {' and '.join(shape.allowed)} profiles hold one"
             yield Problem(place, f"does not belong to a profile of kind {kind}", mend)
-        elif not path.exists() and kind in shape.required:
+        elif not path.exists() and kind in shape.required and not _spared(profile, shape):
             mend = "add the table"
             if profile.home.name == CONTENT and not profile.home.exists():
                 mend = f"fetch it with `dvc pull {relative(profile.home, root)}.dvc`, or add it"
@@ -179,6 +180,12 @@ def _table_problems(profile: Profile, root: Path) -> Iterator[Problem]:
     if held and profile.profile.opinions is None:
         what = "has a table of opinions, and says nothing about it"
         yield profile.document.problem((), what, "add `opinions:` with instrument and dates")
+
+
+def _spared(profile: Profile, shape: Shape[Any]) -> bool:
+    """Whether the profile says that it has nobody to measure against."""
+    opinions = profile.profile.opinions
+    return shape is HELD_OUT and opinions is not None and not opinions.held_out
 
 
 def _intruders(folder: Path, root: Path, profile: ValueProfile | None) -> Iterator[Problem]:

@@ -30,7 +30,7 @@ from registry.artifact import (
     sync_tree,
     write_atomically,
 )
-from registry.card import Card, write_card
+from registry.card import Card, plain, write_card
 from registry.consent import today
 from registry.errors import ChorusError, ExitCode, IntegrityError, UsageError
 from registry.graph import Graph, Node
@@ -345,6 +345,32 @@ def read_statement(root: Path, name: Name) -> tuple[Statement, str]:
     return statement, commit
 
 
+_NOTICE = ("<!-- chorus:notice -->", "<!-- chorus:end of notice -->")
+
+
+def retire(root: Path, name: Name, notice: str) -> None:
+    """Puts a notice on top of a release's card; nothing else of the release changes."""
+    card = root / name.folder / "README.md"
+    if not card.is_file():
+        return
+    text = without_notice(card.read_text(encoding="utf-8"))
+    head, _, body = text.partition("\n---\n\n")
+    said = f"{_NOTICE[0]}\n> **Retired.** {plain(notice)}\n{_NOTICE[1]}\n\n"
+    write_atomically(card, f"{head}\n---\n\n{said}{body}".encode())
+
+
+def without_notice(text: str) -> str:
+    """A card as it was released: a notice that was added later is left out."""
+    start, end = (re.escape(mark) for mark in _NOTICE)
+    return re.sub(rf"{start}\n> \*\*Retired\.\*\*[^\n]*\n{end}\n\n", "", text)
+
+
+def is_retired(root: Path, name: Name) -> bool:
+    """Whether a release carries a notice."""
+    card = root / name.folder / "README.md"
+    return card.is_file() and _NOTICE[0] in card.read_text(encoding="utf-8")
+
+
 def verify_release(graph: Graph, name: Name) -> Verification:
     """Hashes a release and everything that it was made from anew, as its tag records it."""
     root = graph.project.root
@@ -369,6 +395,9 @@ def _verify_folder(root: Path, name: Name, statement: Statement, commit: str) ->
         found = {entry.path: entry.sha256 for entry in Hasher(None).tree(folder)}
     except IntegrityError as error:
         return Hop(f"release {name}", "broken", "", (f"{error.where}: {error.what}",))
+    if is_retired(root, name):
+        released = without_notice((folder / "README.md").read_text(encoding="utf-8"))
+        found["README.md"] = hashlib.sha256(released.encode()).hexdigest()
     held = git.content(root, commit, f"{name.folder}/{STATEMENT}")
     standing = folder / STATEMENT
     if not standing.is_file() or standing.read_bytes() != held:
@@ -415,6 +444,7 @@ def listing(root: Path) -> list[dict[str, Any]]:
                 "released_on": statement.released_on,
                 "commit": commit[:10],
                 "content": statement.content,
+                "retired": is_retired(root, name),
             }
         )
     return found

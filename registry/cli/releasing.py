@@ -70,6 +70,13 @@ def releases(json: Json = False) -> None:
         say("nothing was released here yet")
         return
     rows = [
-        (r["release"], r["released_on"], r["commit"], f"sha256:{r['content'][:12]}") for r in found
+        (
+            r["release"],
+            r["released_on"],
+            r["commit"],
+            f"sha256:{r['content'][:12]}",
+            "retired" if r["retired"] else "",
+        )
+        for r in found
     ]
-    print_rows([("RELEASE", "ON", "COMMIT", "CONTENT"), *rows])
+    print_rows([("RELEASE", "ON", "COMMIT", "CONTENT", ""), *rows])
