@@ -78,7 +78,7 @@ class Graph:
             mend = f"name one of {', '.join(siblings)}"
         elif community and siblings:
             close = nearest(node_id, siblings)
-            mend = close or f"communities here: {', '.join(self.project.communities)}"
+            mend = close or f"communities here: {', '.join(map(_community_of, siblings))}"
         else:
             mend = nearest(node_id, list(self.nodes)) or "see `chorus list`"
         raise UsageError(f"no node is called {node_id!r}", mend=mend)
@@ -132,6 +132,10 @@ class Graph:
         return node.declared.method.source_paths(node.declared.params)
 
 
+def _community_of(node_id: str) -> str:
+    return node_id.partition("@")[2]
+
+
 _USE: dict[str, Use] = {"dataset": "train-sft", "model": "train-sft", "evaluation": "evaluate"}
 """What a node that names no use itself does with what its inputs rest on."""
 
@@ -170,11 +174,36 @@ def _communities(declared: Declared, project: Project) -> tuple[str, ...]:
 
 
 def _narrowed(declared: Declared, project: Project) -> tuple[str, ...]:
-    """The communities that a declaration names; else all of them but those that are made up."""
+    """The communities that a declaration names; else all that hold what it takes.
+
+    Those that are made up stand only where they are named.
+    """
     only = declared.declaration.communities
     if only is not None:
         return tuple(c for c in project.communities if c in only)
-    return tuple(c for c in project.communities if not project.profiles[c].profile.fictional)
+    return tuple(
+        c
+        for c in project.communities
+        if not project.profiles[c].profile.fictional and not _lacking(declared, c, project)
+    )
+
+
+def _lacking(declared: Declared, community: str, project: Project) -> str:
+    """What a community does not hold of what a declaration takes; nothing where it holds all."""
+    profile, method = project.profiles[community], declared.method
+    for table in method.reads:
+        if not profile.table(table).is_file():
+            return table
+    for name in method.profile_fields:
+        if name not in profile.document.data:
+            return f"`{name}` in its profile.yaml"
+    if declared.declaration.each is None:
+        return ""
+    for _, name, _ in _input_names(declared):
+        other = project.declarations.get(name)
+        if other and other.declaration.each and community not in _narrowed(other, project):
+            return name
+    return ""
 
 
 def _input_names(declared: Declared) -> Iterator[tuple[str, str, Key]]:

@@ -38,7 +38,7 @@ def check_language(value: str) -> str:
 
 def check_reference(value: str) -> str:
     """Returns `value` if it refers to a contact without holding the address itself."""
-    if "@" in value or re.search(r"[0-9]{6,}", value.replace(" ", "")):
+    if "@" in value or re.search(r"[0-9]{6,}", re.sub(r"[\s().+/-]", "", value)):
         raise ValueError(
             "write a reference such as `register:42`, never an address or a telephone number; "
             "those are kept outside the project"
@@ -316,6 +316,17 @@ class ValueProfile(Frozen):
                 f"weights of people grouped by {self.sensitive[0]} are published only where they "
                 "describe themselves and their consent names it"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> Self:
+        for name, given in (
+            ("off_limits", [topic.id for topic in self.off_limits]),
+            ("modes", list(self.modes)),
+            ("consent.uses", list(self.consent.uses)),
+        ):
+            if twice := next((one for one in given if given.count(one) > 1), None):
+                raise ValueError(f"{name}: {twice!r} stands twice")
         return self
 
     @model_validator(mode="after")

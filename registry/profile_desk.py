@@ -150,7 +150,7 @@ def settle(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt:
     _require_proposal(root, folder)
     _require_next(root, profile)
     happening: Happening = "accepted" if profile.profile.described_by_itself else "admitted"
-    receipt = add_event(root, folder, happening, by, reason)
+    receipt = _noted(root, profile) or add_event(root, folder, happening, by, reason)
     with _held(root):
         if profile.profile.permission != "licence":
             track_content(root, folder)
@@ -169,6 +169,24 @@ def settle(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt:
     _move_tracking(root, profile)
     event = receipt.event.replace(f"{PROPOSALS}/", f"{ACCEPTED}/", 1)
     return Receipt(**{**vars(receipt), "event": event})
+
+
+def _noted(root: Path, profile: Profile) -> Receipt | None:
+    """The event of an earlier attempt that died before the folder was moved, if there was one."""
+    settled = profile.life.settled()
+    if settled is None or profile.life.last != settled.sha256:
+        return None
+    if settled.event.profile_sha256 != profile.digest:
+        return None
+    return Receipt(
+        act=settled.event.event,
+        profile=profile.id,
+        revision=profile.profile.revision,
+        on=settled.event.on,
+        event=relative(profile.folder / "events" / settled.file, root),
+        sha256=settled.sha256,
+        undo=_UNDO[settled.event.event].format(id=profile.id),
+    )
 
 
 def track_content(root: Path, folder: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +22,8 @@ from registry.strict_yaml import Document, read, typed
 
 CONTENT = "content"
 """Where the tables lie that are held by consent or mandate: tracked by DVC, never in Git."""
+_NO_TEXT = frozenset({"id", "author", "foundations", "values", "item"})
+"""Columns that hold names of things, not words of the community."""
 TABLES = tuple(shape.file for shape in SHAPES)
 """Every table that a profile folder may hold."""
 
@@ -243,6 +247,11 @@ def _across(profile: Profile, tables: Mapping[str, Read[Any]]) -> Iterator[Probl
         yield _at(profile, "examples.jsonl", 1, f"holds {len(examples.rows)} examples",
                   f"write at least {few}")  # fmt: skip
     yield from _off_limits(profile, tables)
+    for shape in SHAPES:
+        read = tables.get(shape.file)
+        needed = read is not None and profile.profile.kind in shape.required
+        if read and needed and not read.rows and not read.problems:
+            yield _at(profile, shape.file, 1, "has no rows", "add at least one")
     for name in ("opinions.csv", "evaluation/opinions.csv"):
         yield from _opinion_problems(profile, name, tables)
     yield from _same_options(profile, tables)
@@ -263,13 +272,27 @@ def _at(profile: Profile, name: str, line: int, what: str, mend: str) -> Problem
 
 def _off_limits(profile: Profile, tables: Mapping[str, Read[Any]]) -> Iterator[Problem]:
     """Rows that touch a topic on which the profile itself forbids to generate."""
-    terms = [t.casefold() for topic in profile.profile.off_limits for t in topic.terms if t.strip()]
-    for name in ("examples.jsonl", "preferences.jsonl", "norms.csv", "guidance.csv"):
-        for line, row in _lines(tables, name):
-            text = " ".join(str(v) for v in row.model_dump().values()).casefold()
-            if found := next((term for term in terms if term in text), None):
-                yield _at(profile, name, line, f"touches {found!r}, which is off limits",
-                          "leave the row out, or narrow the topic")  # fmt: skip
+    terms = [t for topic in profile.profile.off_limits for t in topic.terms if t.strip()]
+    if not terms:
+        return
+    either = "|".join(re.escape(_folded(term)) for term in terms)
+    pattern = re.compile(rf"(?<!\w)(?:{either})(?!\w)")
+    for shape in SHAPES:
+        texts = [name for name in shape.columns if name not in _NO_TEXT]
+        for line, row in _lines(tables, shape.file):
+            said = " ".join(str(getattr(row, name) or "") for name in texts)
+            if found := pattern.search(_folded(said)):
+                yield _at(
+                    profile,
+                    shape.file,
+                    line,
+                    f"touches {found[0]!r}, which is off limits",
+                    "leave the row out, or narrow the topic",
+                )
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def _opinion_problems(

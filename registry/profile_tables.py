@@ -60,7 +60,7 @@ def check_text(value: str) -> str:
 
 def _listed(value: object) -> object:
     """Ids in one cell are parted by blanks or semicolons."""
-    return tuple(re.split(r"[\s;]+", value.strip())) if isinstance(value, str) and value else ()
+    return tuple(part for part in re.split(r"[\s;]+", str(value)) if part)
 
 
 def _or_none(value: object) -> object:
@@ -68,8 +68,8 @@ def _or_none(value: object) -> object:
 
 
 Text = Annotated[str, AfterValidator(check_text)]
-Short = Annotated[str, Field(min_length=3, max_length=280), AfterValidator(check_text)]
-Long = Annotated[str, Field(min_length=3, max_length=4000), AfterValidator(check_text)]
+Short = Annotated[str, AfterValidator(check_text), Field(min_length=3, max_length=280)]
+Long = Annotated[str, AfterValidator(check_text), Field(min_length=3, max_length=4000)]
 Optional = Annotated[Text | None, Field(max_length=1000), BeforeValidator(_or_none)]
 Ids = Annotated[tuple[Slug, ...], BeforeValidator(_listed)]
 Item = Annotated[str | None, Field(max_length=100), BeforeValidator(_or_none)]

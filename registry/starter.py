@@ -33,6 +33,11 @@ def shipped_profiles() -> Path:
     return packaged if packaged.is_dir() else package_folder().parent / "value_profiles"
 
 
+def is_made_up(name: str) -> bool:
+    """Whether a shipped profile is an example: it comes along only where it is named."""
+    return name.startswith("example-")
+
+
 def check_size(size: str) -> Size:
     """Returns `size` if it is one; raises UsageError."""
     if size in ("default", "tiny"):
@@ -54,7 +59,7 @@ def init_project(target: Path, communities: Sequence[str] | None, size: Size) ->
         if community not in available:
             mend = nearest(community, available) or "shipped here: " + ", ".join(available)
             raise UsageError(f"no profile {community!r} is shipped", mend=mend)
-    chosen = list(communities or available)
+    chosen = list(communities or (name for name in available if not is_made_up(name)))
     _copy(target, chosen, size)
     for path, content in schema_files().items():
         write_atomically(target / path, content)

@@ -76,8 +76,8 @@ def report(graph: Graph, instance: DagsterInstance) -> Told:
 def _follow_profiles(graph: Graph, instance: DagsterInstance, told: Told) -> None:
     name = str(COMMUNITIES.name)
     known = set(instance.get_dynamic_partitions(name))
-    told.added = sorted(set(graph.project.communities) - known)
-    told.removed = sorted(known - set(graph.project.communities))
+    here = {node.community for node in graph.nodes.values() if node.community}
+    told.added, told.removed = sorted(here - known), sorted(known - here)
     if told.added:
         instance.add_dynamic_partitions(name, told.added)
     for community in told.removed:

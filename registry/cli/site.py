@@ -12,6 +12,11 @@ from registry.errors import UsageError
 site_app = typer.Typer(help="Serve the form by which a community partner hands in a profile.")
 
 
+def register(app: typer.Typer) -> None:
+    """Adds this module's commands."""
+    app.add_typer(site_app, name="site", rich_help_panel="Communities")
+
+
 @site_app.callback()
 def _site() -> None:
     """Keeps `serve` a command of its own."""
