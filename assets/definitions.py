@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.ui.naming import COMMUNITIES, profile_key
+from assets.ui.naming import COMMUNITIES, SENSOR, profile_key
 from assets.ui.nodes import build_asset
 from assets.ui.reporting import profile_parts, report
 from registry.graph import Graph, load_graph
@@ -56,12 +56,12 @@ def _profiles(graph: Graph) -> list[dg.AssetSpec]:
 
 def _sensor(root: Path) -> dg.SensorDefinition:
     @dg.sensor(
-        name="what_other_doors_made",
+        name=SENSOR,
         minimum_interval_seconds=_INTERVAL,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Reports what `chorus make` and `dvc repro` made, observes value profiles, and follows "
-            "which communities there are."
+            "Reports what `chorus make` and `dvc repro` made and what is stale since, observes "
+            "value profiles, and follows which communities there are."
         ),
     )
     def what_other_doors_made(context: dg.SensorEvaluationContext) -> dg.SkipReason:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,35 @@ def test_each_model_is_nearer_to_its_own_people_than_uniform_and_pooled(demo: Fo
     pooled = [c for c in compared if c["other"] == "pooled-sft"]
     assert len(pooled) == 2
     assert all(c["high"] < 0 for c in pooled)
+
+
+def test_reinforcement_brings_each_model_nearer_and_keeps_it_ahead_of_the_pooled_one(
+    demo: Folder,
+) -> None:
+    summary = json.loads((demo.root / "data/pluralism/files/summary.json").read_text())
+    compared = [c for c in summary["own_minus_rivals"] if c["slice"] == "asked"]
+    for community in ("age-22-34", "age-65-plus"):
+        own = f"community-rl@{community}"
+        rivals = (f"community-sft@{community}", "pooled-rl")
+        found = [c for c in compared if c["own"] == own and c["other"] in rivals]
+        assert len(found) == 2
+        assert all(c["high"] < 0 for c in found)
+
+
+def test_a_release_is_made_verified_and_loads(demo: Folder) -> None:
+    (release,) = demo.chorus("releases", "--json").json["releases"]
+    assert release["release"] == "community-rl/age-22-34@v1.0.0"
+    assert demo.chorus("lineage", "verify", release["release"]).out.startswith("verified")
+    script = (
+        "import sys, torch\n"
+        "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+        "model = AutoModelForCausalLM.from_pretrained(sys.argv[1])\n"
+        "tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])\n"
+        "ids = tokenizer('Answer with one letter.', return_tensors='pt')\n"
+        "assert torch.isfinite(model(**ids).logits).all()\n"
+    )
+    folder = demo.root / "releases/community-rl/age-22-34/1.0.0"
+    demo.run(sys.executable, "-c", script, str(folder), HF_HUB_OFFLINE="1")
 
 
 def test_everything_is_current_for_chorus_and_for_dvc(demo: Folder) -> None:

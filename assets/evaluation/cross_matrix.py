@@ -63,13 +63,27 @@ def markdown(
                 if label + community in best:
                     cells[index] = f"**{cells[index]}**"
             parts.append("| " + " | ".join([label, *cells]) + " |")
-        parts += [
-            f"\n{given['own']} minus {given['other']}: {given['difference']:+.3f} "
-            f"({given['low']:+.3f} to {given['high']:+.3f})"
-            for given in comparisons
-            if given["slice"] == part
-        ]
+        parts += _differences([given for given in comparisons if given["slice"] == part])
     return "\n".join(parts) + "\n"
+
+
+def _differences(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Own model minus each rival, a line for each own model."""
+    rivals = list(dict.fromkeys(given["other"].partition("@")[0] for given in comparisons))
+    lines: dict[str, dict[str, str]] = {}
+    for given in comparisons:
+        value = f"{given['difference']:+.3f} ({given['low']:+.3f} to {given['high']:+.3f})"
+        lines.setdefault(given["own"], {})[given["other"].partition("@")[0]] = value
+    if not lines:
+        return []
+    return [
+        "\n| own minus other, on its own people | " + " | ".join(rivals) + " |",
+        "|" + "---|" * (len(rivals) + 1),
+        *(
+            "| " + " | ".join([own, *(line.get(rival, "") for rival in rivals)]) + " |"
+            for own, line in lines.items()
+        ),
+    ]
 
 
 def draw(matrix: Matrix, names: Mapping[str, str], path: Path) -> None:

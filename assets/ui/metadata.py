@@ -5,37 +5,48 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from io import BytesIO
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from assets.plots import draw_curves
 from registry.artifact import Manifest
 from registry.graph import Graph, Node
 from registry.runs import Run, read_events, runs_of
 
 Metadata = dict[str, Any]
 _PLOT_BYTES = 300_000
+_MEGA = 1_000_000
+_PROGRESS = {"time", "done", "total"}
+"""What every event carries; all else in it is a series."""
+_UNITS = {"loss": "loss (nats)"}
+_LAST = 20
+"""How many values the last value is the mean of."""
 
 
 def describe(graph: Graph, node: Node, manifest: Manifest, run: Run | None) -> Metadata:
     """The metadata of one made artifact."""
     files = graph.artifact(node).files
+    run = run or _last_made(graph, node)
     shown: Metadata = {}
     for table, rows in manifest.rows.items():
         shown["dagster/row_count" if len(manifest.rows) == 1 else f"rows in {table}"] = rows
     shown |= dict(_headline(files))
-    run = run or _last_made(graph, node)
     if run is not None:
-        shown |= _of_run(graph, node, run)
-    if manifest.rows:
-        shown["dagster/column_schema"] = _schema(files / next(iter(manifest.rows)))
+        shown |= dict(_curves(graph, run))
     if (plot := _picture(files)) is not None:
         shown["plot"] = plot
-    shown["size"] = f"{sum(f.size for f in manifest.files) / 1e6:,.1f} MB"
+    if run is not None and run.seconds is not None:
+        shown["seconds"] = run.seconds
+    shown["size"] = _size(sum(file.size for file in manifest.files))
+    if manifest.rows:
+        shown["dagster/column_schema"] = _schema(files / next(iter(manifest.rows)))
     shown["content"] = manifest.content
     shown["manifest"] = dg.MetadataValue.json(manifest.model_dump(mode="json"))
+    if run is not None:
+        shown["run"] = dg.MetadataValue.path(str(_folder(graph, run) / f"{run.id}.json"))
     return shown
 
 
@@ -52,16 +63,26 @@ def _last_made(graph: Graph, node: Node) -> Run | None:
     return made[-1] if made else None
 
 
-def _of_run(graph: Graph, node: Node, run: Run) -> Metadata:
-    folder = graph.project.state / "runs" / node.id
-    shown: Metadata = {"run": dg.MetadataValue.path(str(folder / f"{run.id}.json"))}
-    if run.seconds is not None:
-        shown["seconds"] = run.seconds
-    losses = [e["loss"] for e in read_events(folder / f"{run.id}.events.jsonl") if "loss" in e]
-    if losses:
-        shown["last loss"] = sum(losses[-20:]) / len(losses[-20:])
-        shown["loss curve"] = _inline(_curve(losses))
-    return shown
+def _folder(graph: Graph, run: Run) -> Path:
+    return graph.project.state / "runs" / run.node
+
+
+def _curves(graph: Graph, run: Run) -> Iterator[tuple[str, Any]]:
+    """The last value and the curve of every series that the method noted while it ran."""
+    series: dict[str, list[float]] = {}
+    for event in read_events(_folder(graph, run) / f"{run.id}.events.jsonl"):
+        for name, value in event.items():
+            if name not in _PROGRESS and isfinite(value):
+                series.setdefault(name, []).append(value)
+    for name, values in series.items():
+        last = values[-_LAST:]
+        yield f"last {name}", round(sum(last) / len(last), 4)
+        label = _UNITS.get(name, name.replace("_", " "))
+        yield f"{name} curve", _inline(draw_curves({label: values}))
+
+
+def _size(count: int) -> str:
+    return f"{count / _MEGA:,.1f} MB" if count >= _MEGA else f"{count / 1000:,.1f} kB"
 
 
 def _schema(table: Path) -> dg.TableSchema:
@@ -81,24 +102,3 @@ def _picture(files: Path) -> dg.MarkdownMetadataValue | None:
 def _inline(png: bytes) -> dg.MarkdownMetadataValue:
     encoded = base64.b64encode(png).decode()
     return dg.MetadataValue.md(f"![plot](data:image/png;base64,{encoded})")
-
-
-def _curve(values: list[float]) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.2, 2.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    axis = figure.subplots()
-    window = max(1, len(values) // 40)
-    smooth = [
-        sum(values[max(0, i - window) : i + 1]) / len(values[max(0, i - window) : i + 1])
-        for i in range(len(values))
-    ]
-    axis.plot(values, color="#c9d6df", lw=0.8)
-    axis.plot(smooth, color="#30638e", lw=1.6)
-    axis.set_xlabel("step")
-    axis.set_ylabel("loss (nats)")
-    out = BytesIO()
-    figure.savefig(out, format="png", dpi=110)
-    return out.getvalue()

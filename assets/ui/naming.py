@@ -16,6 +16,8 @@ from registry.project import Declared
 COMMUNITIES = dg.DynamicPartitionsDefinition(name="community")
 """One partition for each accepted or admitted community."""
 CONSENT_CHECK = "the_permission_of_every_profile_grants_this_use"
+UNCHANGED_CHECK = "nothing_that_it_was_made_from_has_changed"
+SENSOR = "what_other_doors_made"
 GPU_POOL = "gpu"
 CAUSES = "chorus/causes"
 
@@ -68,7 +70,7 @@ def check_names(expectations: tuple[Expectation, ...]) -> Mapping[str, Expectati
     for expectation in expectations:
         words = re.sub(r"[^A-Za-z0-9]+", "_", expectation.reason).strip("_")
         name, number = words, 2
-        while name in found or name == CONSENT_CHECK:
+        while name in found or name in (CONSENT_CHECK, UNCHANGED_CHECK):
             name, number = f"{words}_{number}", number + 1
         found[name] = expectation
     return found

@@ -5,33 +5,36 @@ that returns. Contracts and consent appear as checks; where one breaks, the resu
 at all, so nothing downstream can be made from it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from assets.ui.checks import contract_results, permitted, refusal, results_of, specs_of, unchanged
 from assets.ui.metadata import describe
 from assets.ui.naming import (
     COMMUNITIES,
-    CONSENT_CHECK,
     GPU_POOL,
     causes_tag,
-    check_names,
     code_version,
     data_version,
     group_of,
     node_of,
     profile_key,
 )
-from registry.artifact import CheckResult, Manifest
-from registry.declaration import Expectation
-from registry.errors import ChorusError, ContractError, RefusedError
+from registry.errors import (
+    ChorusError,
+    ContractError,
+    IntegrityError,
+    RefusedError,
+    refused_by_machine,
+)
 from registry.graph import Graph, load_graph
 from registry.make import make_node
 from registry.project import Declared
-from registry.quality import arguments
 from registry.runs import Door
+from registry.status import status
 from registry.store import sync
 
 
@@ -45,22 +48,6 @@ class MakeConfig(dg.Config):
 def build_asset(declared: Declared, graph: Graph) -> dg.AssetsDefinition:
     """The asset of one declaration."""
     declaration, root = declared.declaration, graph.project.root
-    names = check_names(declaration.contract)
-    specs = [
-        dg.AssetCheckSpec(
-            name,
-            asset=declared.name,
-            description=_sentence(expectation),
-            blocking=expectation.severity == "error",
-        )
-        for name, expectation in names.items()
-    ]
-    consent = dg.AssetCheckSpec(
-        CONSENT_CHECK,
-        asset=declared.name,
-        description="Consent, mandate or licence of every profile it rests on holds today.",
-        blocking=True,
-    )
 
     @dg.asset(
         key=declared.name,
@@ -71,7 +58,7 @@ def build_asset(declared: Declared, graph: Graph) -> dg.AssetsDefinition:
         description=declaration.description,
         owners=["team:chorus"],
         code_version=code_version(declared),
-        check_specs=[*specs, consent],
+        check_specs=specs_of(declared),
         pool=GPU_POOL if declaration.resources.gpus else None,
         metadata={
             "declared in": declared.document.path,
@@ -86,11 +73,6 @@ def build_asset(declared: Declared, graph: Graph) -> dg.AssetsDefinition:
         yield from _make(root, declared.name, partition, config, context)
 
     return node_asset
-
-
-def _sentence(expectation: Expectation) -> str:
-    given = ", ".join(f"{name}={value}" for name, value in arguments(expectation).items())
-    return f"{expectation.reason}\n\n{expectation.expect}({given}) in {expectation.table}"
 
 
 def _dependencies(declared: Declared, graph: Graph) -> Iterator[dg.AssetDep]:
@@ -129,61 +111,47 @@ def _make(
     config: MakeConfig,
     context: dg.AssetExecutionContext,
 ) -> Iterator[Any]:
+    """Makes one node; whatever a person can mend ends as a plain message, not as a traceback."""
     try:
-        graph = load_graph(root)
-        sync(graph)
-        node = node_of(graph, name, partition)
+        yield from _attempt(root, name, partition, config, context)
     except ChorusError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    names = check_names(node.declaration.contract)
+    except OSError as error:
+        mendable = refused_by_machine(error, f"{name}@{partition}" if partition else name)
+        if mendable is None:
+            raise
+        raise dg.Failure(str(mendable), allow_retries=False) from error
+
+
+def _attempt(
+    root: Path,
+    name: str,
+    partition: str | None,
+    config: MakeConfig,
+    context: dg.AssetExecutionContext,
+) -> Iterator[Any]:
+    graph = load_graph(root)
+    sync(graph)
+    node = node_of(graph, name, partition)
+    contract = node.declaration.contract
     try:
         report = make_node(graph, node, force=config.force, door=Door("dagster", context.run_id))
     except RefusedError as error:
-        yield _result(CONSENT_CHECK, passed=False, metadata={"why": str(error)})
-        raise dg.Failure(str(error), allow_retries=False) from error
+        yield refusal(error)
+        yield from unchanged(status(graph)[node.id])
+        raise
     except ContractError as error:
-        yield from _checks(names, error.results)
-        raise dg.Failure(str(error), allow_retries=False) from error
-    except ChorusError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+        yield from contract_results(contract, error.results)
+        yield permitted(graph.permissions(node))
+        yield from unchanged(status(graph)[node.id])
+        raise
     manifest = graph.artifact(node).read_manifest()
     if manifest is None:
-        raise dg.Failure(f"{node.id} was made, and its manifest is gone", allow_retries=False)
+        raise IntegrityError("it was made, and its manifest is gone", where=node.id)
     context.log.info("%s: %s", node.id, report.result)
     yield dg.MaterializeResult(
         metadata={"result": report.result, **describe(graph, node, manifest, report.run)},
         data_version=dg.DataVersion(data_version(manifest)),
         tags=causes_tag(manifest),
-        check_results=list(results_of(manifest, node.declaration.contract)),
+        check_results=[*results_of(manifest, contract), *unchanged(status(graph)[node.id])],
     )
-
-
-def results_of(
-    manifest: Manifest, contract: tuple[Expectation, ...]
-) -> Iterator[dg.AssetCheckResult]:
-    """The checks of a made artifact: its contract's outcome, and that consent held."""
-    yield from _checks(check_names(contract), manifest.checks)
-    relied = {p.id: f"{p.permission} for {p.use}" for p in manifest.profiles}
-    yield _result(CONSENT_CHECK, passed=True, metadata=relied)
-
-
-def _checks(names: Any, results: Sequence[CheckResult]) -> Iterator[dg.AssetCheckResult]:
-    for (name, expectation), result in zip(names.items(), results, strict=False):
-        yield _result(
-            name,
-            passed=result.success,
-            metadata={"rows that break it": result.unexpected, "found": result.found or "rows"},
-            severity=dg.AssetCheckSeverity.ERROR
-            if expectation.severity == "error"
-            else dg.AssetCheckSeverity.WARN,
-        )
-
-
-def _result(
-    name: str,
-    *,
-    passed: bool,
-    metadata: dict[str, Any],
-    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
-) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(passed=passed, check_name=name, metadata=metadata, severity=severity)

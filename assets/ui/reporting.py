@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import dagster as dg
 from dagster import AssetKey, DagsterInstance
 
+from assets.ui.checks import results_of
+from assets.ui.evaluations import evaluation, staleness, tell
 from assets.ui.metadata import describe
 from assets.ui.naming import (
     CAUSES,
@@ -22,9 +24,9 @@ from assets.ui.naming import (
     manifest_version,
     profile_key,
 )
-from assets.ui.nodes import results_of
 from registry.artifact import Manifest, digest_of
 from registry.graph import Graph, Node
+from registry.method import forget_code
 from registry.profile_folder import TABLES
 from registry.store import Records
 
@@ -41,6 +43,8 @@ class Told:
     materialised: list[str] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         parts = {name: names for name, names in vars(self).items() if names}
@@ -56,10 +60,11 @@ def profile_parts(graph: Graph) -> list[str]:
 
 def report(graph: Graph, instance: DagsterInstance) -> Told:
     """Brings Dagster up to date with the files."""
+    forget_code()
     told = Told()
     _follow_profiles(graph, instance, told)
     _observe_profiles(graph, instance, told)
-    records = Records(graph.project.root)
+    records, outcomes = Records(graph.project.root), list[dg.AssetCheckEvaluation]()
     for node in graph.nodes.values():
         artifact = graph.artifact(node)
         manifest = artifact.read_manifest()
@@ -69,8 +74,20 @@ def report(graph: Graph, instance: DagsterInstance) -> Told:
         if _latest(instance, AssetKey(node.name), node.community) != _identity(tags):
             _materialise(graph, node, manifest, instance, tags)
             told.materialised.append(node.id)
-    graph.project.hasher.save()
+            outcomes += [
+                evaluation(instance, node, result)
+                for result in results_of(manifest, node.declaration.contract)
+            ]
+    for outcome in staleness(graph, instance):
+        outcomes.append(outcome)
+        (told.unchanged if outcome.passed else told.stale).append(_node_id(outcome))
+    tell(instance, outcomes)
     return told
+
+
+def _node_id(outcome: dg.AssetCheckEvaluation) -> str:
+    name = outcome.asset_key.to_user_string()
+    return f"{name}@{outcome.partition}" if outcome.partition else name
 
 
 def _follow_profiles(graph: Graph, instance: DagsterInstance, told: Told) -> None:
@@ -183,13 +200,3 @@ def _materialise(
     instance.report_runless_asset_event(
         dg.AssetMaterialization(key, partition=node.community, tags=tags, metadata=metadata)
     )
-    for result in results_of(manifest, node.declaration.contract):
-        instance.report_runless_asset_event(
-            dg.AssetCheckEvaluation(
-                asset_key=key,
-                check_name=str(result.check_name),
-                passed=result.passed,
-                severity=result.severity,
-                metadata=result.metadata,
-            )
-        )

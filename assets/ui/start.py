@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from registry.artifact import write_atomically
 from registry.errors import ChorusError
 from registry.project import find_root
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 
 def gpus() -> int:
@@ -43,8 +48,31 @@ def prepare(root: Path) -> dict[str, str]:
     from registry.graph import load_graph
 
     with DagsterInstance.get() as instance:
+        if _claim(home):
+            _end_lost_runs(instance)
         report(load_graph(root), instance)
     return env
+
+
+def _claim(home: Path) -> bool:
+    """Whether no other UI of the project is open; ours holds the claim for as long as it lives."""
+    claim = os.open(home / "ui.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    os.set_inheritable(claim, True)
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(claim)
+        return False
+    return True
+
+
+def _end_lost_runs(instance: DagsterInstance) -> None:
+    """Ends the runs that a killed UI left behind; the queue would wait for them for ever."""
+    from dagster import DagsterRunStatus, RunsFilter
+
+    begun = (DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING)
+    for run in instance.get_runs(RunsFilter(statuses=begun)):
+        instance.report_run_failed(run, "The UI that ran it was killed. Launch it again.")
 
 
 def main() -> int:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +21,8 @@ dg = pytest.importorskip("dagster")
 pytestmark = pytest.mark.filterwarnings("ignore::Warning")
 
 YOUNG, OLD = "age-22-34", "age-65-plus"
+UNCHANGED = "nothing_that_it_was_made_from_has_changed"
+CONSENT = "the_permission_of_every_profile_grants_this_use"
 
 
 class Ui:
@@ -72,6 +78,24 @@ class Ui:
         assert record.asset_materialization is not None
         return record.asset_materialization
 
+    def checks(self, name: str) -> dict[str, dict[str, tuple[bool, str]]]:
+        """Of each node, the latest outcome of each of its checks, and the reasons given."""
+        found: dict[str, dict[str, tuple[bool, str]]] = {}
+        for key in self.defs.get_repository_def().asset_graph.asset_check_keys:
+            history = self.instance.event_log_storage.get_asset_check_execution_history(key, 100)
+            for record in reversed([r for r in history if r.status.value != "PLANNED"]):
+                said = record.evaluation
+                node = key.asset_key.path[0] + (f"@{said.partition}" if said.partition else "")
+                why = said.metadata.get("why")
+                outcome = (said.passed, str(why.value) if why else "")
+                found.setdefault(node, {})[key.name] = outcome
+        return {node: outcomes for node, outcomes in found.items() if name in outcomes}
+
+    def changed(self) -> dict[str, str]:
+        """The nodes whose check says that something they were made from has changed, and what."""
+        outcomes = {node: said[UNCHANGED] for node, said in self.checks(UNCHANGED).items()}
+        return {node: why for node, (passed, why) in outcomes.items() if not passed}
+
 
 @pytest.fixture
 def ui(toy: Folder, toy_methods: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ui]:
@@ -95,6 +119,11 @@ def make_everything(ui: Ui) -> None:
         assert ui.materialise("letters", community).success
         assert ui.materialise("count", community).success
     assert ui.materialise("total").success
+
+
+def change_a_count(toy: Folder) -> None:
+    """Changes one count of one group's answers, validly."""
+    toy.edit(f"value_profiles/{YOUNG}/opinions.csv", ",640,", ",641,")
 
 
 def test_every_node_is_an_asset_with_what_a_team_looks_for(ui: Ui) -> None:
@@ -144,13 +173,83 @@ def test_what_other_doors_made_is_reported_fresh_and_turns_stale_with_its_reason
     assert "count@age-22-34" in ui.report()
     assert ui.stale() == {}
     assert ui.report() == ""
-    table = ui.toy.root / "value_profiles" / YOUNG / "opinions.csv"
-    table.write_text(table.read_text().replace(",640,", ",641,"))
+    change_a_count(ui.toy)
     assert "age-22-34 opinions.csv" in ui.report()
     assert set(ui.stale()) == {f"count@{YOUNG}", "total"}
     ui.toy.chorus("make", "--all")
     ui.report()
     assert ui.stale() == {}
+
+
+def test_a_changed_profile_fails_the_checks_of_exactly_its_descendants(ui: Ui) -> None:
+    make_everything(ui)
+    everything = {
+        "words",
+        "total",
+        *(f"{n}@{c}" for n in ("letters", "count") for c in (YOUNG, OLD)),
+    }
+    assert set(ui.checks(UNCHANGED)) == everything
+    assert ui.changed() == {}
+    change_a_count(ui.toy)
+    assert f"stale: total, count@{YOUNG}" in ui.report()
+    why = f"value_profiles/{YOUNG}/opinions.csv changed"
+    assert ui.changed() == {f"count@{YOUNG}": why, "total": why}
+    assert ui.report() == ""
+    assert ui.materialise("count", YOUNG).success
+    assert ui.materialise("total").success
+    assert ui.changed() == {}
+    assert ui.report() == ""
+
+
+def test_staleness_reaches_what_dagster_does_not_mark_and_goes_when_another_door_makes_it(
+    ui: Ui,
+) -> None:
+    make_everything(ui)
+    ui.toy.edit("registry/datasets/letters.yaml", "letter: b", "letter: c")
+    ui.report()
+    letters = "params.letter changed from 'b' to 'c'"
+    assert ui.changed() == {
+        **{f"letters@{c}": letters for c in (YOUNG, OLD)},
+        **{f"count@{c}": f"input letters@{c} is stale" for c in (YOUNG, OLD)},
+        "total": f"input letters@{YOUNG} is stale; input letters@{OLD} is stale",
+    }
+    ui.toy.chorus("make", f"letters@{YOUNG}")
+    ui.report()
+    # The letters are as many as before, but other ones: what counts them must be made again.
+    assert ui.changed() == {
+        f"letters@{OLD}": letters,
+        f"count@{YOUNG}": f"input letters@{YOUNG} changed",
+        f"count@{OLD}": f"input letters@{OLD} is stale",
+        "total": f"input letters@{YOUNG} changed; input letters@{OLD} is stale",
+    }
+    ui.toy.chorus("make", "--all")
+    ui.report()
+    assert ui.changed() == {}
+    assert ui.report() == ""
+
+
+def test_the_sensor_leaves_a_check_to_the_run_that_will_say_it(ui: Ui) -> None:
+    make_everything(ui)
+    job = ui.defs.resolve_implicit_global_asset_job_def()
+    running = ui.instance.create_run_for_job(
+        job, asset_selection={dg.AssetKey("count")}, tags={"dagster/partition": YOUNG}
+    )
+    change_a_count(ui.toy)
+    assert "stale: total" in ui.report()
+    ui.instance.report_run_failed(running)
+    assert f"stale: count@{YOUNG}" in ui.report()
+    assert ui.report() == ""
+
+
+def test_each_community_has_its_own_outcome_of_a_check(ui: Ui) -> None:
+    make_everything(ui)
+    profile = f"value_profiles/{YOUNG}/profile.yaml"
+    ui.toy.edit(profile, "expires_on: never", 'expires_on: "2026-01-01"')
+    assert not ui.materialise("count", YOUNG).success
+    assert ui.materialise("count", OLD).success
+    outcomes = ui.checks(CONSENT)
+    assert outcomes[f"count@{YOUNG}"][CONSENT][0] is False
+    assert outcomes[f"count@{OLD}"][CONSENT][0] is True
 
 
 def test_a_changed_declaration_is_stale_in_dagster_too(ui: Ui) -> None:
@@ -173,6 +272,34 @@ def test_a_materialisation_shows_counts_table_manifest_and_run(ui: Ui) -> None:
     assert shown["last loss"].value > 0
     assert shown["loss curve"].value.startswith("![plot](data:image/png;base64,")
     assert Path(shown["run"].value).exists()
+
+
+def test_every_series_that_a_method_notes_is_a_curve_and_counts_come_first(ui: Ui) -> None:
+    from assets.ui.metadata import describe
+    from registry.graph import load_graph
+
+    ui.toy.chorus("make", "words")
+    events = next((ui.toy.root / ".chorus/runs/words").glob("*.events.jsonl"))
+    noted = [
+        {"time": i, "done": i, "total": 40, "reward_match": i, "kl": float("nan")}
+        for i in range(40)
+    ]
+    with events.open("a") as stream:
+        stream.writelines(json.dumps(event) + "\n" for event in noted)
+    graph = load_graph(ui.toy.root)
+    node = graph.node("words")
+    shown = describe(graph, node, graph.artifact(node).read_manifest(), None)
+    assert shown["last reward_match"] == 29.5
+    assert shown["reward_match curve"].value.startswith("![plot](data:image/png;base64,")
+    assert len(shown["reward_match curve"].value) < 40_000
+    assert not {"last kl", "last done", "last time"} & shown.keys()
+    assert list(shown)[:5] == [
+        "dagster/row_count",
+        "last loss",
+        "loss curve",
+        "last reward_match",
+        "reward_match curve",
+    ]
 
 
 def test_a_broken_contract_fails_its_check_and_records_nothing(ui: Ui) -> None:
@@ -201,6 +328,45 @@ def test_an_expired_permission_fails_the_consent_check(ui: Ui) -> None:
     failed = [c for c in done.get_asset_check_evaluations() if not c.passed]
     assert [c.check_name for c in failed] == ["the_permission_of_every_profile_grants_this_use"]
     assert ui.materialise("count", OLD).success
+
+
+def test_a_broken_contract_says_nothing_of_the_permission_and_why_the_rest_is_stale(ui: Ui) -> None:
+    make_everything(ui)
+    ui.toy.edit(
+        "registry/datasets/letters.yaml",
+        "contract: []",
+        "contract:\n  - expect: expect_table_row_count_to_be_between\n    table: words.parquet\n"
+        "    min_value: 4\n    reason: Too few letters teach nothing.",
+    )
+    assert not ui.materialise("letters", YOUNG).success
+    said = ui.checks(CONSENT)[f"letters@{YOUNG}"]
+    assert said["Too_few_letters_teach_nothing"][0] is False
+    assert said[CONSENT][0] is True
+    assert said[UNCHANGED] == (
+        False,
+        "the contract changed; it will be checked again without remaking",
+    )
+    assert f"letters@{YOUNG}" not in ui.report()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+def test_what_a_person_can_mend_on_the_machine_is_said_plainly(
+    ui: Ui, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    ui.report()
+
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number), "data/.words.scratch/files/words.parquet")
+
+    monkeypatch.setattr("registry.make.sync_tree", fail)
+    done = ui.materialise("words")
+    assert not done.success
+    (failure,) = [e for e in done.all_node_events if e.is_step_failure]
+    said = failure.step_failure_data.error.message
+    assert "words: data/.words.scratch/files/words.parquet: the machine refused to write: " in said
+    assert os.strerror(number) in said
+    assert "mend: free some space or mend the permissions" in said
+    assert ui.toy.states()["words"] == "missing"
 
 
 def test_one_job_makes_everything_for_one_community(ui: Ui) -> None:
@@ -233,6 +399,15 @@ def test_definitions_load_without_torch_or_great_expectations(toy: Folder) -> No
         "assert assets.definitions.defs\n"
     )
     toy.run(sys.executable, "-c", script, CHORUS_PROJECT=str(toy.root))
+
+
+def test_a_second_ui_leaves_the_runs_of_the_first_alone(tmp_path: Path) -> None:
+    from assets.ui.start import _claim
+
+    with (tmp_path / "ui.lock").open("w") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        assert not _claim(tmp_path)
+    assert _claim(tmp_path)
 
 
 def test_outside_a_project_the_ui_says_so(tmp_path: Path) -> None:

@@ -484,7 +484,9 @@ Mean total variation to respondents held out. Read down columns; lower is nearer
 | {BEST} |  |  | 0.065 |
 | {FLOOR} | 0.010 | 0.020 | 0.015 |
 
-own@north minus pooled-sft: -0.130 (-0.150 to -0.110)
+| own minus other, on its own people | pooled-sft |
+|---|---|
+| own@north | -0.130 (-0.150 to -0.110) |
 """
     )
 

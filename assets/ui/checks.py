@@ -1,0 +1,100 @@
+"""The checks of an asset: its contract, the permissions it rests on, and whether it is up to date.
+
+Where an asset fans out, each of its partitions has its own outcome. The last check is Chorus's own
+view of staleness: Dagster marks what must be made first, `chorus status` names everything that
+will follow from it, and why.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+
+import dagster as dg
+
+from assets.ui.naming import COMMUNITIES, CONSENT_CHECK, UNCHANGED_CHECK, check_names
+from registry.artifact import CheckResult, Manifest
+from registry.declaration import Expectation
+from registry.errors import RefusedError
+from registry.project import Declared
+from registry.quality import arguments
+from registry.status import Status
+
+
+def specs_of(declared: Declared) -> list[dg.AssetCheckSpec]:
+    """Every check of one declaration; only contract and permission can stop what comes after."""
+    wanted = [
+        (name, _sentence(expectation), expectation.severity == "error")
+        for name, expectation in check_names(declared.declaration.contract).items()
+    ]
+    wanted += [
+        (CONSENT_CHECK, "Every profile that it rests on permits this use today.", True),
+        (UNCHANGED_CHECK, "It is what its inputs, profiles and code would make today.", False),
+    ]
+    partitions = COMMUNITIES if declared.declaration.each else None
+    with warnings.catch_warnings():
+        # Partitions of checks are a preview in Dagster 1.13; without them the community that was
+        # checked last would hide the others.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return [
+            dg.AssetCheckSpec(
+                name,
+                asset=declared.name,
+                description=description,
+                blocking=blocking,
+                partitions_def=partitions,
+            )
+            for name, description, blocking in wanted
+        ]
+
+
+def _sentence(expectation: Expectation) -> str:
+    given = ", ".join(f"{name}={value}" for name, value in arguments(expectation).items())
+    return f"{expectation.reason}\n\n{expectation.expect}({given}) in {expectation.table}"
+
+
+def results_of(
+    manifest: Manifest, contract: tuple[Expectation, ...]
+) -> Iterator[dg.AssetCheckResult]:
+    """The checks of a made artifact: its contract's outcome, and that consent held."""
+    yield from contract_results(contract, manifest.checks)
+    yield permitted({p.id: f"{p.permission} for {p.use}" for p in manifest.profiles})
+
+
+def contract_results(
+    contract: tuple[Expectation, ...], results: Sequence[CheckResult]
+) -> Iterator[dg.AssetCheckResult]:
+    """One outcome for each expectation of a contract."""
+    for (name, expectation), result in zip(check_names(contract).items(), results, strict=False):
+        error = expectation.severity == "error"
+        yield dg.AssetCheckResult(
+            check_name=name,
+            passed=result.success,
+            severity=dg.AssetCheckSeverity.ERROR if error else dg.AssetCheckSeverity.WARN,
+            metadata={
+                **({"outcome": result.found} if result.found else {}),
+                "rows that break it": result.unexpected,
+            },
+        )
+
+
+def permitted(relied: Mapping[str, str]) -> dg.AssetCheckResult:
+    """Every permission grants this use; which one that is, by profile."""
+    return dg.AssetCheckResult(check_name=CONSENT_CHECK, passed=True, metadata=relied)
+
+
+def refusal(error: RefusedError) -> dg.AssetCheckResult:
+    """A permission that does not grant this use."""
+    return dg.AssetCheckResult(check_name=CONSENT_CHECK, passed=False, metadata={"why": str(error)})
+
+
+def unchanged(status: Status) -> Iterator[dg.AssetCheckResult]:
+    """Whether `chorus status` calls a node stale, and why; nothing where nothing was made yet."""
+    if status.state != "missing":
+        stale = status.state == "stale"
+        yield dg.AssetCheckResult(
+            check_name=UNCHANGED_CHECK,
+            passed=not stale,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"why": "; ".join(status.reasons)} if stale else {},
+        )
