@@ -8,8 +8,8 @@ from pathlib import Path
 def forget(root: Path, node: str) -> None:
     """Wipes an asset's events, and the runs of its community.
 
-    Dagster's local storage cannot wipe one partition alone. So all of the asset's events go, and the
-    sensor reports again what is still there.
+    Dagster's local storage cannot wipe one partition alone. So all of the asset's events go, and
+    the sensor reports again what is still there.
     """
     home = root / ".chorus" / "dagster"
     if not (home / "dagster.yaml").is_file():

@@ -55,7 +55,8 @@ def profile_parts(graph: Graph) -> list[str]:
     """Every table and field of a profile that some method reads."""
     methods = [declared.method for declared in graph.project.declarations.values()]
     fields = {name for method in methods for name in method.profile_fields}
-    return [*TABLES, *sorted(fields)]
+    tables = {name for method in methods for name in method.reads}
+    return [*(name for name in TABLES if name in tables), *sorted(fields)]
 
 
 def report(graph: Graph, instance: DagsterInstance) -> Told:
@@ -105,6 +106,8 @@ def _observe_profiles(graph: Graph, instance: DagsterInstance, told: Told) -> No
     for community in graph.project.communities:
         profile = graph.project.profiles[community]
         for part in profile_parts(graph):
+            if part in TABLES and not profile.table(part).is_file():
+                continue
             if part in TABLES:
                 version = graph.project.hasher.file(profile.table(part))[:32]
             else:

@@ -45,8 +45,8 @@ share-tools,Tools in the shed belong to whoever needs them,,4,0.8,42,
 """
 NORMS = """\
 id,situation,rule,judgement,agreement,foundations,item
-borrowing,borrowing a needle without asking,It's rude to borrow a needle without asking,-1,3,fairness-cheating,
-teaching,teaching a child to splice,It's good to teach a child to splice,2,4,care-harm loyalty-betrayal,
+borrowing,borrowing a needle,It's rude to borrow without asking,-1,3,fairness-cheating,
+teaching,teaching a child,It's good to teach a child to splice,2,4,care-harm loyalty-betrayal,
 """
 
 
