@@ -320,11 +320,12 @@ class ValueProfile(Frozen):
 
     @model_validator(mode="after")
     def _nothing_twice(self) -> Self:
-        for name, given in (
-            ("off_limits", [topic.id for topic in self.off_limits]),
-            ("modes", list(self.modes)),
-            ("consent.uses", list(self.consent.uses)),
-        ):
+        named: dict[str, list[str]] = {
+            "off_limits": [topic.id for topic in self.off_limits],
+            "modes": [*self.modes],
+            "consent.uses": [*self.consent.uses],
+        }
+        for name, given in named.items():
             if twice := next((one for one in given if given.count(one) > 1), None):
                 raise ValueError(f"{name}: {twice!r} stands twice")
         return self

@@ -14,6 +14,7 @@ from registry.errors import ExitCode, UsageError, relative
 if TYPE_CHECKING:
     from registry.errors import Problem
     from registry.profile_desk import Receipt
+    from registry.profile_new import Answers
     from registry.withdrawal import Plan
 
 profile_app = typer.Typer(
@@ -185,6 +186,105 @@ def resume(which: Which, by: By, reason: Reason) -> None:
 
 def _print_receipt(receipt: Receipt) -> None:
     print_rows(receipt.lines())
+
+
+@profile_app.command()
+def preview(
+    which: Which,
+    model: Annotated[
+        str | None, typer.Option(help="A made model whose answers stand beside the community's.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show what models would be taught, and what is kept back and why."""
+    from registry.profile_desk import whole
+    from registry.profile_preview import mixed
+    from registry.profile_preview import preview as rows_of
+
+    root, folder = _place(which)
+    taught, dropped = rows_of(whole(folder, root), root)
+    shown = mixed(taught)
+    answers = _answers(model, [row.prompt for row in shown]) if model else {}
+    if json:
+        print_json(
+            profile=folder.name,
+            rows=len(taught),
+            shown=[{**vars(row), "model": answers.get(row.prompt)} for row in shown],
+            dropped=[vars(row) for row in dropped],
+        )
+        return
+    for row in shown:
+        print_rows([(f"{row.table} {row.id}",), (f"  somebody says   {row.prompt}",)])
+        print_rows([(f"  it would learn  {row.answer}",)])
+        if row.avoid:
+            print_rows([(f"  and not         {row.avoid}",)])
+        if row.prompt in answers:
+            print_rows([(f"  {model} now says {answers[row.prompt]}",)])
+    print_rows([(f"\n{len(shown)} of {len(taught)} rows shown; {len(dropped)} kept back:",)])
+    why = {row.why for row in dropped}
+    print_rows([(f"  {sum(d.why == reason for d in dropped)}", reason) for reason in sorted(why)])
+    if not model:
+        say("with --model NODE, a made model's own answers stand beside them")
+
+
+def _answers(model: str, prompts: list[str]) -> dict[str, str]:
+    from registry.ask import ask
+    from registry.graph import load_graph
+
+    graph = load_graph()
+    node = graph.node(model)
+    return {prompt: (ask(graph, node, prompt, ()).text or "").strip() for prompt in prompts}
+
+
+@profile_app.command()
+def new() -> None:
+    """Start a profile of your community: questions in plain words, then tables to fill in."""
+    from registry.profile_new import write_proposal
+    from registry.project import find_root
+
+    root = find_root()
+    folder = write_proposal(root, _ask_about())
+    shown = relative(folder, root)
+    say(f"wrote {shown}; nobody else has seen it")
+    say(f"now fill in {shown}/content/: values.csv, norms.csv and guidance.csv in a spreadsheet,")
+    say("examples.jsonl with at least five examples; docs/profiles.md shows each")
+    say(f"then: chorus profile check {folder.name}")
+
+
+def _ask_about() -> Answers:
+    from registry.profile_new import USES, Answers, digest_of_file
+
+    ask, yes = typer.prompt, typer.confirm
+    values: dict[str, Any] = {
+        "id": ask("A short name in small letters and dashes, such as harbour-menders"),
+        "name": ask("The name that readers see"),
+        "description": ask("What is this profile, in a sentence or two"),
+        "scope": ask("Whom does it speak for, and whom not"),
+        "languages": tuple(ask("Languages, such as en or pt-BR, parted by blanks").split()),
+        "organisation": ask("Which body answers for it"),
+        "role": ask("Your role there (not your name)"),
+        "contact": ask("A reference under which your address is kept, such as register:7"),
+        "basis": ask("How was it decided: board-vote, assembly, survey or individual"),
+        "evidence": digest_of_file(Path(ask("The file with the minutes (it stays where it is)"))),
+        "method": ask("How was it gathered: assembly, survey, interviews, written-by-the-body"),
+        "start": ask("First day of that, like 2026-03-01"),
+        "end": ask("Last day of that"),
+        "took_part": ask("How many people took part", type=int),
+        "payment": ask("What were they paid (or: none)"),
+        "terms": digest_of_file(Path(ask("The file with the terms you agreed to (it stays too)"))),
+        "terms_version": ask("The version of these terms", default="1"),
+        "granted_by": ask("Who agreed, as a body or role"),
+        "granted_on": ask("Since which day"),
+        "expires_on": ask("Until which day (or: never)"),
+    }
+    uses = tuple(use for use, words in USES.items() if yes(f"May a model {words}", default=False))
+    return Answers(
+        **values,
+        uses=uses,
+        withdrawal_contact=ask("A reference for leaving", default=values["contact"]),
+        notice_days=ask("Days between saying so and the deed", type=int, default=14),
+        releases=ask("Released models then: retire, retrain, leave-with-notice", default="retire"),
+    )
 
 
 @profile_app.command()

@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from registry.errors import ExitCode, ProblemsError, RefusedError
-from registry.profile_folder import Profile, read_profile
+from registry.graph import load_graph
+from registry.profile_folder import Profile, check_tables, read_profile
+from registry.profile_life import chain_problems
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ("age-22-34", "age-35-49", "age-50-64", "age-65-plus")
+EXAMPLE = "example-tidewater-coop"
 ID = "age-22-34"
 OPINIONS = ("opinions.csv", "evaluation/opinions.csv")
 
@@ -60,8 +63,19 @@ def happen(folder: Path, number: int, event: str) -> Path:
 
 
 class TestShippedProfiles:
-    def test_are_the_four_groups_of_the_survey(self):
-        assert tuple(sorted(p.name for p in (ROOT / "value_profiles").iterdir())) == SHIPPED
+    def test_are_the_four_groups_of_the_survey_and_an_example(self):
+        names = sorted(p.name for p in (ROOT / "value_profiles").iterdir())
+        assert names == sorted([*SHIPPED, EXAMPLE])
+
+    def test_the_example_is_whole_made_up_and_kept_out_of_every_fan_out(self):
+        profile = whole(ROOT / "value_profiles" / EXAMPLE)
+        assert profile.profile.fictional
+        assert profile.active
+        assert check_tables(profile) == []
+        assert list(chain_problems(profile.life)) == []
+        graph = load_graph(ROOT)
+        assert EXAMPLE in graph.project.communities
+        assert not [node for node in graph.nodes if EXAMPLE in node]
 
     @pytest.mark.parametrize("name", SHIPPED)
     def test_are_read_without_problems_and_active(self, name):

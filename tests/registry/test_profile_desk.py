@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,80 @@ def test_the_proposal_reads_as_it_was_written(proposed: Folder) -> None:
     assert profile is not None
     assert [row.id for row in profile.tables()["values.csv"].rows] == ["mend-first", "share-tools"]
     assert profile.home == Path(proposed.root / "proposals" / ID / "content")
+
+
+def test_a_preview_shows_what_would_be_taught_and_what_is_kept_back(taken_up: Folder) -> None:
+    out = taken_up.chorus("profile", "preview", ID).out
+    assert "somebody says   My net has" in out
+    assert "it would learn  Sit down with somebody who mends" in out
+    assert "and not         Buy a new one" in out
+    found = taken_up.chorus("profile", "preview", ID, "--json").json
+    assert found["rows"] + len(found["dropped"]) == 7
+    assert {row["why"] for row in found["dropped"]} <= {"kept back, so that models can be measured"}
+    shown = taken_up.chorus("profile", "preview", "age-22-34").out
+    assert "Very important 68%" in shown
+
+
+ANSWERS = """\
+harbour-menders
+The harbour menders
+A made-up guild of people who mend nets.
+Speaks for the guild of this test and for nobody else.
+en
+Guild of menders
+secretary
+register:7
+assembly
+minutes.txt
+assembly
+2026-03-01
+2026-03-02
+42
+none
+terms.txt
+1
+assembly of the guild
+2026-03-03
+2030-01-01
+y
+n
+y
+n
+n
+n
+register:7
+14
+retire
+"""
+
+
+def test_new_asks_in_plain_words_and_leaves_tables_to_fill_in(toy: Folder) -> None:
+    for name in ("minutes.txt", "terms.txt"):
+        (toy.root / name).write_text("agreed")
+    done = subprocess.run(
+        toy.command("profile", "new"),
+        cwd=toy.root,
+        env=dict(toy.env),
+        input=ANSWERS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "May a model learn by example from your words" in done.stdout
+    folder = toy.root / "proposals" / ID
+    assert (folder / "content/values.csv").read_text().startswith("id,statement,rationale")
+    out = toy.chorus("profile", "check", ID, expect=1).out
+    assert "values.csv:1: has no rows" in out
+    assert "profile.yaml" not in out
+    again = subprocess.run(
+        toy.command("profile", "new"),
+        cwd=toy.root,
+        env=dict(toy.env),
+        input=ANSWERS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 2
+    assert "is taken" in again.stderr
