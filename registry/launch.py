@@ -74,7 +74,7 @@ def build_request(
             {
                 "id": profile.id,
                 "name": profile.profile.name,
-                "folder": str(profile.folder),
+                "folder": str(profile.home),
                 "tables": method.reads,
                 "fields": {n: profile.document.data.get(n) for n in method.profile_fields},
             }

@@ -17,16 +17,16 @@ STEWARD, ONE, TWO = "steward:harbour-menders", "maintainer:1", "maintainer:2"
 WHY = ("--reason", "Read it and found it whole.")
 
 
-def act(folder: Folder, verb: str, *more: str, by: str = ONE, expect: int = 0) -> str:
-    done = folder.chorus("profile", verb, ID, "--by", by, *WHY, *more, expect=expect)
+def act(folder: Folder, verb: str, *more: str, by: str = ONE, expect: int = 0, of: str = ID) -> str:
+    done = folder.chorus("profile", verb, of, "--by", by, *WHY, *more, expect=expect)
     return done.out + done.err
 
 
-def take_up(folder: Folder) -> str:
-    act(folder, "submit", by=STEWARD)
-    act(folder, "review", "--for-community", by=STEWARD)
-    act(folder, "review", by=ONE)
-    return act(folder, "accept", by=TWO)
+def take_up(folder: Folder, of: str = ID) -> str:
+    act(folder, "submit", by=STEWARD, of=of)
+    act(folder, "review", "--for-community", by=STEWARD, of=of)
+    act(folder, "review", by=ONE, of=of)
+    return act(folder, "accept", by=TWO, of=of)
 
 
 @pytest.fixture
@@ -86,7 +86,8 @@ def test_it_is_taken_up_after_two_reviews_one_of_them_the_communitys_own(propose
     assert f"value_profiles/{ID}/events/0007-accepted.yaml" in said
     assert f"wrote registry/pipelines/{ID}/dvc.yaml" in said
     assert not (proposed.root / "proposals" / ID).exists()
-    assert f"count@{ID}" in proposed.states()
+    assert f"letters@{ID}" in proposed.states()
+    assert f"count@{ID}" not in proposed.states()  # it reads a table that this profile lacks
 
 
 def test_content_is_tracked_by_dvc_and_never_in_git(taken_up: Folder) -> None:
@@ -157,9 +158,9 @@ def test_an_altered_past_is_found(taken_up: Folder, harm: str) -> None:
 
 def test_suspending_takes_it_out_of_gathering_and_resuming_puts_it_back(taken_up: Folder) -> None:
     assert "chorus profile resume" in act(taken_up, "suspend")
-    assert f"count@{ID}" not in taken_up.states()
+    assert f"letters@{ID}" not in taken_up.states()
     act(taken_up, "resume")
-    assert f"count@{ID}" in taken_up.states()
+    assert f"letters@{ID}" in taken_up.states()
 
 
 def test_what_is_held_by_consent_is_refused_outside_its_place(proposed: Folder) -> None:

@@ -17,6 +17,37 @@ LEAVE = ("--by", STEWARD, *WHY, "--yes")
 SECRET = "Mend a thing before you replace it"
 
 
+SAYINGS = """\
+name: sayings
+description: What each community holds, in its own words.
+method: toy-sayings
+each: community
+inputs: {}
+params: {}
+contract: []
+licence: CC0-1.0
+"""
+VOICE = """\
+name: voice
+description: A model of one community's words.
+method: toy-tally
+each: community
+inputs: {words: sayings}
+params: {}
+contract: []
+licence: CC0-1.0
+"""
+CHOIR = """\
+name: choir
+description: A model of every community's words.
+method: toy-tally
+inputs: {words: [sayings, words]}
+params: {}
+contract: []
+licence: CC0-1.0
+"""
+
+
 def commit(folder: Folder) -> None:
     folder.run("git", "add", "--all")
     folder.run("git", "commit", "--quiet", "--message", "test")
@@ -25,6 +56,13 @@ def commit(folder: Folder) -> None:
 @pytest.fixture
 def made(toy: Folder) -> Folder:
     """A community by consent, its artifacts and those that it shares with others, and a remote."""
+    toy.declare("datasets", SAYINGS)
+    toy.declare("models", VOICE)
+    toy.declare("models", CHOIR)
+    other = propose(toy.root, name="hill-shepherds")
+    values = other / "content" / "values.csv"
+    values.write_text(values.read_text().replace("Mend a thing before you replace it", "Count"))
+    take_up(toy, "hill-shepherds")
     propose(toy.root)
     take_up(toy)
     remote = toy.root.parent / "remote"
@@ -49,14 +87,20 @@ def test_a_dry_run_lists_everything_and_changes_nothing(made: Folder) -> None:
     said = withdraw(made, "--dry-run")
     for part in (
         f"value_profiles/{ID}/content/values.csv",
-        f"count@{ID}",
+        f"voice@{ID}",
         "removed",
-        "total",
+        "choir",
     ):
         assert part in said, part
     assert made.snapshot() == before
     plan = made.chorus("profile", "withdraw", ID, "--dry-run", "--json").json
-    assert {a["node"] for a in plan["artifacts"]} == {f"count@{ID}"}
+    fates = {a["node"]: a["fate"] for a in plan["artifacts"]}
+    assert fates == {
+        f"sayings@{ID}": "removed",
+        f"voice@{ID}": "removed",
+        "choir": "kept until it is made again",
+    }
+    assert plan["remake"] == ["choir"]
     assert plan["cannot_reach"]
 
 
@@ -68,11 +112,11 @@ def test_what_held_its_words_goes_from_workspace_cache_and_remote(made: Folder) 
     assert not holds(made.root / ".dvc", words)
     assert not holds(made.root / "value_profiles", words)
     assert not holds(remote, words)
-    assert not (made.root / f"data/count/{ID}").exists()
+    assert not (made.root / f"data/voice/{ID}").exists()
     assert "influence that trained weights keep" in said
     assert (made.root / f"registry/tombstones/{ID}/receipt.txt").read_text() in said
     commit(made)
-    assert f"count@{ID}" not in made.states()
+    assert f"voice@{ID}" not in made.states()
     assert (
         made.chorus("profile", "status", ID, "--json").json["profiles"][0]["stage"] == "withdrawn"
     )
@@ -82,7 +126,7 @@ def test_tombstones_name_artifacts_and_tables_and_no_row(made: Folder) -> None:
     withdraw(made, *LEAVE)
     folder = made.root / "registry/tombstones" / ID
     names = {p.name.split(".")[0] for p in folder.glob("*.json")}
-    assert names == {f"count@{ID}", "content"}
+    assert names == {f"sayings@{ID}", f"voice@{ID}", "content"}
     assert not holds(folder, SECRET.encode())
     kept = json.loads((folder / "content.json").read_text())["files"]
     assert set(kept) == {
@@ -92,7 +136,7 @@ def test_tombstones_name_artifacts_and_tables_and_no_row(made: Folder) -> None:
 
 def test_nothing_new_is_made_and_the_others_go_on(made: Folder) -> None:
     withdraw(made, *LEAVE)
-    done = made.chorus("make", f"count@{ID}", expect=2)
+    done = made.chorus("make", f"voice@{ID}", expect=2)
     assert "no node is called" in done.err
     made.chorus("make", "--all")
     assert set(made.states().values()) == {"current"}
@@ -103,18 +147,18 @@ def test_nothing_new_is_made_and_the_others_go_on(made: Folder) -> None:
 
 
 def test_a_release_is_retired_and_lineage_says_erased(made: Folder) -> None:
-    made.chorus("release", f"count@{ID}", "--version", "1.0.0")
-    tag = f"count/{ID}@v1.0.0"
+    made.chorus("release", f"voice@{ID}", "--version", "1.0.0")
+    tag = f"voice/{ID}@v1.0.0"
     assert made.chorus("lineage", "verify", tag).out.startswith("verified")
     said = withdraw(made, *LEAVE)
     assert tag in said
     done = made.chorus("lineage", "verify", tag, expect=4)
     assert done.out.startswith("erased")
     assert "broken" not in done.out
-    card = (made.root / f"releases/count/{ID}/1.0.0/README.md").read_text()
+    card = (made.root / f"releases/voice/{ID}/1.0.0/README.md").read_text()
     assert "**Retired.** The harbour menders withdrew on" in card
     assert made.chorus("releases", "--json").json["releases"][0]["retired"]
-    weights = made.root / f"releases/count/{ID}/1.0.0/counts.json"
+    weights = made.root / f"releases/voice/{ID}/1.0.0/tally.json"
     weights.write_text(weights.read_text() + " ")
     assert made.chorus("lineage", "verify", tag, expect=3).out.startswith("broken")
 
@@ -131,16 +175,16 @@ def test_a_withdrawal_that_was_cut_off_is_finished_by_the_same_command(made: Fol
 
 
 def test_bytes_that_another_artifact_holds_too_are_kept_and_named(made: Folder) -> None:
-    lock = yaml.safe_load((made.root / "registry/pipelines" / ID / "dvc.lock").read_text())
-    outs = lock["stages"]["letters"]["outs"]
-    shared = next(out["md5"] for out in outs if out["path"].endswith("files"))
-    other = yaml.safe_load((made.root / "registry/pipelines/age-22-34/dvc.lock").read_text())
-    assert any(out["md5"] == shared for out in other["stages"]["letters"]["outs"])
-    withdraw(made, *LEAVE)
-    made.chorus("lineage", "verify", "count@age-22-34")
-    shutil.rmtree(made.root / "data")
-    made.dvc("checkout", "--quiet", "registry/pipelines/age-22-34/dvc.yaml:letters")
-    assert (made.root / "data/letters/age-22-34/files").is_dir()
+    lock = made.root / "dvc.lock"
+    own = yaml.safe_load((made.root / f"registry/pipelines/{ID}/dvc.lock").read_text())
+    shared = next(o for o in own["stages"]["voice"]["outs"] if o["path"].endswith("files"))
+    records = yaml.safe_load(lock.read_text())
+    outs = records["stages"]["choir"]["outs"]
+    outs[[o["path"] for o in outs].index("data/choir/files")] |= {"md5": shared["md5"]}
+    lock.write_text(yaml.safe_dump(records))
+    said = withdraw(made, *LEAVE)
+    assert f"{shared['md5']} (choir)" in said
+    assert (made.root / ".dvc/cache/files/md5" / shared["md5"][:2] / shared["md5"][2:]).is_file()
 
 
 @pytest.mark.parametrize("by", ["maintainer:1", "steward:somebody-else"])
