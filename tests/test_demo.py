@@ -31,7 +31,7 @@ def test_each_model_is_nearer_to_its_own_people_than_uniform_and_pooled(demo: Fo
         assert reworded[f"community-sft@{community}"][community] < reworded["uniform"][community]
     compared = [c for c in summary["own_minus_rivals"] if c["slice"] == "asked"]
     pooled = [c for c in compared if c["other"] == "pooled-sft"]
-    assert len(pooled) == 2
+    assert len(pooled) == 4
     assert all(c["high"] < 0 for c in pooled)
 
 
