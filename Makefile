@@ -46,6 +46,8 @@ format: setup  ## Format the code and apply safe fixes
 
 bench: setup  ## Print the speed claims, side by side
 	@python -m benchmarks.speed
+	@python -m benchmarks.profiles
+	@python -m benchmarks.profile_import
 
 repro: setup  ## Sync, then let DVC make whatever changed (PROJECT=demo)
 	@cd $(PROJECT) && chorus sync && dvc repro -P

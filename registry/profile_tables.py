@@ -42,7 +42,8 @@ Foundation = Literal["care-harm", "fairness-cheating", "loyalty-betrayal", "auth
 def check_text(value: str) -> str:
     """Returns `value` in NFC if it is plain text: nothing invisible, nothing that runs."""
     text = unicodedata.normalize("NFC", value)
-    for character in text:
+    plain = text.isascii() and text.replace("\n", "").isprintable()
+    for character in () if plain else text:
         if character in _BIDI:
             raise ValueError("holds a character that turns the direction of writing; remove it")
         category = unicodedata.category(character)
