@@ -201,7 +201,9 @@ def _lacking(declared: Declared, community: str, project: Project) -> str:
         return ""
     for _, name, _ in _input_names(declared):
         other = project.declarations.get(name)
-        if other and other.declaration.each and community not in _narrowed(other, project):
+        if other is None or not other.declaration.each or other.declaration.communities:
+            continue  # an input that is narrowed by name is an error with its place, later
+        if community not in _narrowed(other, project):
             return name
     return ""
 

@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -59,6 +60,16 @@ def check_text(value: str) -> str:
     return text.strip()
 
 
+def _check_length(value: str, longest: int) -> str:
+    """Returns `value` as plain text if it is neither empty nor very long."""
+    text, shortest = check_text(value), 3
+    if len(text) < shortest:
+        raise ValueError(f"must have at least {shortest} characters")
+    if len(text) > longest:
+        raise ValueError(f"must have at most {longest} characters")
+    return text
+
+
 def _listed(value: object) -> object:
     """Ids in one cell are parted by blanks or semicolons."""
     return tuple(part for part in re.split(r"[\s;]+", str(value)) if part)
@@ -69,8 +80,8 @@ def _or_none(value: object) -> object:
 
 
 Text = Annotated[str, AfterValidator(check_text)]
-Short = Annotated[str, AfterValidator(check_text), Field(min_length=3, max_length=280)]
-Long = Annotated[str, AfterValidator(check_text), Field(min_length=3, max_length=4000)]
+Short = Annotated[str, AfterValidator(partial(_check_length, longest=280))]
+Long = Annotated[str, AfterValidator(partial(_check_length, longest=4000))]
 Optional = Annotated[Text | None, Field(max_length=1000), BeforeValidator(_or_none)]
 Ids = Annotated[tuple[Slug, ...], BeforeValidator(_listed)]
 Item = Annotated[str | None, Field(max_length=100), BeforeValidator(_or_none)]
