@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from registry.errors import ChorusError
 from registry.profile_folder import Profile
 from registry.profile_tables import held_out
+from registry.project import load_project
 from registry.strict_yaml import read
 
 SHOWN = 10
@@ -46,12 +48,30 @@ def preview(profile: Profile, root: Path) -> tuple[list[Taught], list[Dropped]]:
     taught: list[Taught] = []
     dropped: list[Dropped] = []
     share = profile.profile.evaluation.held_out_share
-    for row, item in (*_rows(profile), *_opinions(profile, root)):
-        if held_out(profile.id, item, share) and row.table != "opinions.csv":
+    asked = profile.profile.opinions
+    instrument = asked.instrument if asked else ""
+    kept = [(row, held_out(profile.id, item, share)) for row, item in _rows(profile)]
+    questions = held_out_share(root, instrument)
+    kept += [(row, held_out(instrument, row.id, questions)) for row in _opinions(profile, root)]
+    for row, back in kept:
+        if back:
             dropped.append(Dropped(row.table, row.id, "kept back, so that models can be measured"))
         else:
             taught.append(row)
     return taught, dropped
+
+
+def held_out_share(root: Path, instrument: str) -> float:
+    """The share of a questionnaire's items that its declaration holds out; 0 where none does."""
+    try:
+        declared = load_project(root).declarations.values()
+    except ChorusError:
+        return 0.0
+    for one in declared:
+        params = one.params.model_dump(mode="json")
+        if params.get("instrument") == f"registry/instruments/{instrument}.yaml":
+            return float(params.get("held_out_share", 0))
+    return 0.0
 
 
 def mixed(rows: list[Taught], count: int = SHOWN) -> list[Taught]:
@@ -85,7 +105,7 @@ def _of(tables: dict[str, Any], name: str) -> tuple[Any, ...]:
     return tables[name].rows if name in tables else ()
 
 
-def _opinions(profile: Profile, root: Path) -> Iterator[tuple[Taught, str]]:
+def _opinions(profile: Profile, root: Path) -> Iterator[Taught]:
     """Each item with the shares in which people answered; the words are the questionnaire's."""
     wordings = _wordings(profile, root)
     items: dict[str, list[Any]] = {}
@@ -93,7 +113,7 @@ def _opinions(profile: Profile, root: Path) -> Iterator[tuple[Taught, str]]:
         items.setdefault(row.item, []).append(row)
     for item, rows in items.items():
         answer = ", ".join(f"{row.option} {row.share:.0%}" for row in rows)
-        yield Taught("opinions.csv", item, wordings.get(item, item), answer), item
+        yield Taught("opinions.csv", item, wordings.get(item, item), answer)
 
 
 def _wordings(profile: Profile, root: Path) -> dict[str, str]:

@@ -38,7 +38,12 @@ _CANNOT_REACH = (
     "influence that trained weights keep of what they learned",
 )
 
-Fate = Literal["removed", "kept until it is made again", "kept, as agreed, with a notice"]
+Fate = Literal[
+    "removed",
+    "kept until it is made again",
+    "kept, as agreed, with a notice",
+    "kept, and no longer declared",
+]
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ def plan(root: Path, folder: Path) -> Plan:
 
 def _fate(touched: Touched, agreed: str, *, retired_only: bool) -> Fate:
     if retired_only:
-        return "kept until it is made again"
+        return "kept, and no longer declared" if touched.alone else "kept until it is made again"
     if touched.kind != "model":
         return "removed"  # its rows hold what the community said, or how it answered
     if not touched.alone:

@@ -6,7 +6,6 @@ communities, tables and models, and all wordings of an item fall on the same sid
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field
@@ -16,6 +15,7 @@ from registry.declaration import Slug
 from registry.errors import ProblemsError
 from registry.method import Method, SourcePath
 from registry.profile import Fielded
+from registry.profile_tables import held_out
 from registry.strict_yaml import read, typed
 from registry.typed import Frozen
 
@@ -85,12 +85,6 @@ class Params(Frozen):
     """The share of items that no model learns from."""
 
 
-def is_held_out(instrument: str, item: str, share: float) -> bool:
-    """Whether an item is held out: a function of its id alone."""
-    digest = hashlib.sha256(f"held-out:{instrument}:{item}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") < share * 2**64
-
-
 def compose(instrument: Instrument, held_out_share: float) -> list[dict[str, Any]]:
     """One row for every item and wording."""
     rows = []
@@ -104,7 +98,7 @@ def compose(instrument: Instrument, held_out_share: float) -> list[dict[str, Any
                     "wording": wording,
                     "question": _fill(battery.wordings[wording], phrases.get(wording, "")),
                     "options": list(battery.options),
-                    "held_out": is_held_out(instrument.id, item, held_out_share),
+                    "held_out": held_out(instrument.id, item, held_out_share),
                 }
                 rows.append({"row_id": row_id(f"instrument:{instrument.id}", content), **content})
     return rows

@@ -208,6 +208,11 @@ def test_a_preview_shows_what_would_be_taught_and_what_is_kept_back(taken_up: Fo
     assert "Very important 68%" in shown
 
 
+def test_questions_that_no_model_learns_from_are_named_as_kept_back(tiny: Folder) -> None:
+    found = tiny.chorus("profile", "preview", "age-22-34", "--json").json
+    assert (found["rows"], len(found["dropped"])) == (31, 12)
+
+
 ANSWERS = """\
 harbour-menders
 The harbour menders

@@ -29,7 +29,7 @@ from assets.evaluation.pluralism import (
 from assets.evaluation.predictors import Item, Predictor, Slice, baselines, items_of
 from assets.opinion_tables import OpinionTable, read_opinions
 from assets.sources import civic_2020
-from assets.sources.questionnaire import is_held_out
+from registry.profile_tables import held_out
 from registry.strict_yaml import read
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -67,7 +67,7 @@ def survey() -> Survey:
     options = civic_2020.read_options(civic_2020.INSTRUMENT)
     document: Any = read(civic_2020.INSTRUMENT, civic_2020.INSTRUMENT.name)[0]
     items = {
-        item: Item(item, battery, options[item], is_held_out("civic-2020", item, 0.2))
+        item: Item(item, battery, options[item], held_out("civic-2020", item, 0.2))
         for battery, given in document.data["batteries"].items()
         for item in given["items"]
     }

@@ -12,8 +12,9 @@ from hypothesis import strategies as some
 
 from assets.rows import read_rows
 from assets.sources import questionnaire
-from assets.sources.questionnaire import Instrument, Params, compose, is_held_out
+from assets.sources.questionnaire import Instrument, Params, compose
 from registry.errors import ProblemsError
+from registry.profile_tables import held_out
 from registry.strict_yaml import read, typed
 
 if TYPE_CHECKING:
@@ -133,12 +134,12 @@ def test_what_is_held_out_does_not_depend_on_what_stands_beside_it(tmp_path: Pat
 @given(some.text(max_size=20), some.floats(0, 0.999), some.floats(0, 0.999))
 def test_a_larger_share_only_adds_items(item: str, one: float, other: float) -> None:
     low, high = sorted((one, other))
-    assert is_held_out("tea", item, high) or not is_held_out("tea", item, low)
-    assert not is_held_out("tea", item, 0)
+    assert held_out("tea", item, high) or not held_out("tea", item, low)
+    assert not held_out("tea", item, 0)
 
 
 def test_the_share_of_items_held_out_is_about_the_one_asked_for() -> None:
-    count = sum(is_held_out("tea", str(number), 0.2) for number in range(10_000))
+    count = sum(held_out("tea", str(number), 0.2) for number in range(10_000))
     assert count == pytest.approx(2_000, abs=4 * 40)
 
 
