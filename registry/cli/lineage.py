@@ -114,7 +114,8 @@ def walk(graph: Graph, target: str) -> Verification:
     from registry.artifact import Hasher
     from registry.ground import WorkingTree
     from registry.lineage import verify
-    from registry.release import parse_name, verify_release
+    from registry.release import parse_name
+    from registry.release_proof import verify_release
 
     if name := parse_name(target):
         return verify_release(graph, name)
