@@ -167,6 +167,7 @@ def settle(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt:
             folder.rename(target)
             shutil.rmtree(old)
     _move_tracking(root, profile)
+    _bring_instrument(root, profile)
     event = receipt.event.replace(f"{PROPOSALS}/", f"{ACCEPTED}/", 1)
     return Receipt(**{**vars(receipt), "event": event})
 
@@ -214,6 +215,17 @@ def _move_tracking(root: Path, profile: Profile) -> None:
     logging.getLogger("dvc").setLevel(logging.ERROR)
     with contextlib.chdir(root), Repo(str(root), _wait_for_lock=True) as repo:
         repo.add(f"{ACCEPTED}/{profile.id}/{CONTENT}")
+
+
+def _bring_instrument(root: Path, profile: Profile) -> None:
+    """Takes along the questionnaire that an import wrote beside it; never over another."""
+    if profile.profile.opinions is None:
+        return
+    name = profile.profile.opinions.instrument
+    source = root / PROPOSALS / f"{name}.instrument.yaml"
+    target = root / "registry" / "instruments" / f"{name}.yaml"
+    if source.is_file() and not target.exists():
+        write_atomically(target, source.read_bytes())
 
 
 def suspend(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt:

@@ -98,6 +98,19 @@ def test_content_is_tracked_by_dvc_and_never_in_git(taken_up: Folder) -> None:
     assert "nothing to fix" in taken_up.chorus("profile", "check", ID).out
 
 
+def test_the_questionnaire_of_an_import_comes_along(proposed: Folder) -> None:
+    with (proposed.root / "proposals" / ID / "profile.yaml").open("a") as stream:
+        stream.write(
+            "opinions:\n  instrument: net-questions\n  weighting: none\n"
+            '  fielded: {start: "2026-03-01", end: "2026-03-02"}\n'
+        )
+    beside = proposed.root / "proposals" / "net-questions.instrument.yaml"
+    beside.write_text("id: net-questions\n")
+    take_up(proposed)
+    brought = proposed.root / "registry/instruments/net-questions.yaml"
+    assert brought.read_text() == "id: net-questions\n"
+
+
 def test_a_proposal_changed_after_a_review_is_reviewed_again(proposed: Folder) -> None:
     act(proposed, "submit", by=STEWARD)
     act(proposed, "review", "--for-community", by=STEWARD)
