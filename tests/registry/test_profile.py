@@ -337,3 +337,36 @@ class TestReleaseReview:
         )
         (problem,) = wrong(folder)
         assert "a review belongs to the event" in problem
+
+
+class TestVersion1:
+    """Profiles of version 1 are read for ever, as version 2, with nothing made up."""
+
+    def test_is_read_as_version_2(self, folder):
+        profile = whole(folder).profile
+        assert profile.schema_version == 2
+        assert (profile.id, profile.revision) == (ID, 1)
+        assert profile.sources[0].licence == profile.licence == "CC-BY-4.0"
+        assert profile.attribution == "none"
+        assert profile.steward is profile.authority is profile.withdrawal is None
+
+    def test_what_methods_read_and_consents_cover_is_untouched(self, folder):
+        read = whole(folder)
+        assert read.document.data["schema_version"] == "1"
+        assert read.document.data["opinions"]["instrument"] == "civic-2020"
+        assert read.profile.opinions.instrument == "civic-2020"
+
+    def test_a_later_revision_of_it_keeps_its_number(self, folder):
+        edit(folder, "revision: 1", "revision: 3")
+        assert whole(folder).profile.revision == 3
+
+    def test_the_same_fields_written_as_version_2_are_the_same_profile(self, folder):
+        before = whole(folder).profile
+        text = (folder / "profile.yaml").read_text()
+        start, end = text.index("source:\n"), text.index("permission:")
+        source = text[start:end].replace("source:\n  title", "sources:\n  - title", 1)
+        source = source.replace("\n  ", "\n    ").replace("    - title", "  - title")
+        head = text[:start].replace("schema_version: 1", "schema_version: 2")
+        more = "licence: CC-BY-4.0\nattribution: none\nmodes: [distributional, steerable]\n"
+        (folder / "profile.yaml").write_text(head + source + more + text[end:])
+        assert whole(folder).profile == before
