@@ -287,7 +287,11 @@ def add_event(
         )
         path = folder / "events" / f"{len(life.events) + 1:04}-{happening}.yaml"
         content = _dump(event)
-        write_atomically(path, content)
+        # Written aside: a reader of the folder must never meet a file that is no event yet.
+        aside = root / ".chorus" / "locks" / f"event-{path.name}"
+        write_atomically(aside, content)
+        path.parent.mkdir(exist_ok=True)
+        aside.rename(path)
     shown = relative(path, root)
     return Receipt(
         act=happening,
