@@ -82,8 +82,9 @@ def main() -> None:
         many_artifacts(root, "age-22-34")
 
         def chorus(*arguments: str) -> float:
-            command = [*CHORUS, *arguments]
-            run = lambda: subprocess.run(command, cwd=root, capture_output=True, check=True)  # noqa: E731
+            def run() -> None:
+                subprocess.run([*CHORUS, *arguments], cwd=root, capture_output=True, check=True)
+
             return seconds(run, runs=3)
 
         empty = seconds(lambda: subprocess.run([sys.executable, "-c", ""], check=True))

@@ -6,15 +6,17 @@ content and causes: it names no time, host, user, door, run or absolute path.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import secrets
 import shutil
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -312,23 +314,41 @@ class ArtifactPath:
 
     def swap_in(self) -> None:
         """Replaces the artifact with what lies in scratch, in one step, then drops the old."""
-        self.directory.parent.mkdir(parents=True, exist_ok=True)
-        if not self.directory.exists():
-            self.scratch.rename(self.directory)
-        elif exchange(self.scratch, self.directory):
-            shutil.rmtree(self.scratch)
-        else:
-            shutil.rmtree(self.old, ignore_errors=True)
-            self.directory.rename(self.old)
-            self.scratch.rename(self.directory)
-            shutil.rmtree(self.old)
-        sync_directory(self.directory.parent)
+        swap_folder(self.scratch, self.directory, self.old)
 
     def clear_scratch(self) -> None:
         """Removes what an earlier attempt left."""
         for folder in (self.scratch, self.old):
             if folder.exists():
                 shutil.rmtree(folder)
+
+
+def swap_folder(new: Path, target: Path, old: Path) -> None:
+    """Puts `new` in the place of `target`, in one step where the system can; drops what was there.
+
+    Where it cannot, what was there waits in `old` between two renames.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.exists():
+        new.rename(target)
+    elif exchange(new, target):
+        shutil.rmtree(new)
+    else:
+        shutil.rmtree(old, ignore_errors=True)
+        target.rename(old)
+        new.rename(target)
+        shutil.rmtree(old)
+    sync_directory(target.parent)
+
+
+@contextlib.contextmanager
+def one_at_a_time(root: Path, what: str) -> Iterator[None]:
+    """Holds a project's lock on one kind of work; another process waits."""
+    folder = root / ".chorus" / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{what}.lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def exchange(first: Path, second: Path) -> bool:

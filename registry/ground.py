@@ -7,7 +7,6 @@ serves both.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -133,7 +132,7 @@ class Revision:
             return None
         for path in (
             self.root / artifact_path(node_id) / MANIFEST,
-            self._cached(wanted),
+            self._objects.path(wanted),
         ):
             if path.is_file() and md5(raw := path.read_bytes()) == wanted:
                 return raw
@@ -143,28 +142,23 @@ class Revision:
     def tree(self, node_id: str) -> tuple[FileEntry, ...] | None:
         """The files that the lock of that revision records, from the working tree or the cache."""
         recorded = self._outs(node_id).get(f"{artifact_path(node_id)}/{FILES}", "")
-        listing = self._cached(recorded)
-        if not listing.is_file():
+        members = self._objects.members(recorded)
+        paths = {name: self._objects.path(digest) for name, digest in members.items()}
+        if not paths or not all(path.is_file() for path in paths.values()):
             return self._standing(node_id)
-        found = []
-        for entry in json.loads(listing.read_bytes()):
-            path = self._cached(entry["md5"])
-            if not path.is_file():
-                return self._standing(node_id)
-            digest, size = sha256_file(path), path.stat().st_size
-            found.append(FileEntry(path=entry["relpath"], size=size, sha256=digest))
+        found = [
+            FileEntry(path=name, size=path.stat().st_size, sha256=sha256_file(path))
+            for name, path in paths.items()
+        ]
         return tuple(sorted(found, key=lambda file: file.path))
 
     def held(self, folder: str, inside: str) -> bytes | None:
         """A file of a folder that DVC tracks, as that revision's `.dvc` file names it."""
         raw = git.content(self.root, self.commit, f"{folder}.dvc")
         outs = (yaml.load(raw, Loader=YAML_LOADER) or {}).get("outs", []) if raw else []  # noqa: S506
-        listing = self._cached(str(outs[0]["md5"])) if outs else Path()
-        for entry in json.loads(listing.read_bytes()) if listing.is_file() else ():
-            path = self._cached(entry["md5"])
-            if entry["relpath"] == inside and path.is_file():
-                return path.read_bytes()
-        return None
+        members = self._objects.members(str(outs[0]["md5"])) if outs else {}
+        path = self._objects.path(members[inside]) if inside in members else None
+        return path.read_bytes() if path and path.is_file() else None
 
     def _standing(self, node_id: str) -> tuple[FileEntry, ...] | None:
         """What stands in the working tree, if it is the manifest's own artifact."""
@@ -175,8 +169,9 @@ class Revision:
         same = artifact.manifest.read_bytes() == known
         return Hasher(None).tree(artifact.files) if same else None
 
-    def _cached(self, digest: str) -> Path:
-        return Objects(self.root).path(digest)
+    @cached_property
+    def _objects(self) -> Objects:
+        return Objects(self.root)
 
     def source(self, path: str) -> str:
         """The digest of a file or folder as that revision has it."""

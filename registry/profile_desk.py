@@ -8,20 +8,25 @@ step; until then nothing there has changed.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import shutil
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from registry.artifact import exchange, sync_tree, write_atomically
+from registry.artifact import (
+    one_at_a_time,
+    sha256_file,
+    swap_folder,
+    sync_tree,
+    write_atomically,
+)
 from registry.consent import today
 from registry.errors import ProblemsError, RefusedError, UsageError, relative
 from registry.profile_folder import CONTENT, Profile, check_tables, read_profile
-from registry.profile_life import Event, Happening, chain_problems, read_life, refusal
+from registry.profile_life import Event, Happening, chain_problems, refusal
 from registry.strict_yaml import nearest
 
 PROPOSALS = "proposals"
@@ -131,10 +136,13 @@ def _require_next(root: Path, profile: Profile) -> None:
         )
 
 
+def settling(profile: Profile) -> Happening:
+    """The event by which a profile of its kind is taken up."""
+    return "accepted" if profile.profile.described_by_itself else "admitted"
+
+
 def digest_of_yaml(folder: Path) -> str:
     """SHA-256 of a folder's `profile.yaml`, which the next revision names."""
-    from registry.artifact import sha256_file
-
     return sha256_file(folder / "profile.yaml")
 
 
@@ -149,23 +157,14 @@ def settle(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt:
     profile = whole(folder, root)
     _require_proposal(root, folder)
     _require_next(root, profile)
-    happening: Happening = "accepted" if profile.profile.described_by_itself else "admitted"
+    happening = settling(profile)
     receipt = _noted(root, profile) or add_event(root, folder, happening, by, reason)
-    with _held(root):
+    with one_at_a_time(root, "profiles"):
         if profile.profile.permission != "licence":
             track_content(root, folder)
         sync_tree(folder)
         target = root / ACCEPTED / profile.id
-        if not target.exists():
-            target.parent.mkdir(exist_ok=True)
-            folder.rename(target)
-        elif exchange(folder, target):
-            shutil.rmtree(folder)
-        else:
-            old = target.with_name(f".{target.name}.old")
-            target.rename(old)
-            folder.rename(target)
-            shutil.rmtree(old)
+        swap_folder(folder, target, target.with_name(f".{target.name}.old"))
     _move_tracking(root, profile)
     _bring_instrument(root, profile)
     event = receipt.event.replace(f"{PROPOSALS}/", f"{ACCEPTED}/", 1)
@@ -236,17 +235,8 @@ def suspend(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt
 def resume(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt:
     """Takes a suspended profile up again, as it was."""
     profile = whole(folder, root)
-    happening: Happening = "accepted" if profile.profile.described_by_itself else "admitted"
+    happening = settling(profile)
     return add_event(root, folder, happening, by, reason)
-
-
-@contextlib.contextmanager
-def _held(root: Path) -> Iterator[None]:
-    folder = root / ".chorus" / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "profiles.lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 def add_event(
@@ -258,13 +248,11 @@ def add_event(
     **more: Any,
 ) -> Receipt:
     """Adds one event, chained to the last; raises RefusedError where it cannot happen now."""
-    import hashlib
-
-    with _held(root):
+    with one_at_a_time(root, "profiles"):
         profile, problems = read_profile(folder, root)
         if profile is None or problems:
             raise ProblemsError(problems)
-        life, _ = read_life(folder, root)
+        life = profile.life
         if broken := next(chain_problems(life), None):
             raise RefusedError(
                 f"the chain of events is broken: {broken}",

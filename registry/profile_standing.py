@@ -8,8 +8,9 @@ from typing import Any, get_args
 from registry.consent import Use, today
 from registry.errors import ProblemsError, relative
 from registry.impact import artifacts_on, releases_on
+from registry.profile_desk import settling
 from registry.profile_folder import Profile, read_profile
-from registry.profile_life import Happening, chain_problems, refusal
+from registry.profile_life import chain_problems, refusal
 
 
 def standing(root: Path, folder: Path, *, verify: bool) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def _next(profile: Profile) -> str | None:
         return f"submit it: chorus profile submit {profile.id}"
     if profile.stage in ("suspended", "withdrawn"):
         return None
-    happening: Happening = "accepted" if kind == "self-described" else "admitted"
+    happening = settling(profile)
     why = refusal(life, happening, kind, revision, digest)
     verb = "accept" if happening == "accepted" else "admit"
     return why or f"take it up: chorus profile {verb} {profile.id}"

@@ -10,8 +10,6 @@ release without a tag is none, and running the command again finishes it.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -25,6 +23,7 @@ from registry.artifact import (
     Hasher,
     Manifest,
     canonical_json,
+    one_at_a_time,
     parse_manifest,
     sync_tree,
     write_atomically,
@@ -226,7 +225,7 @@ def release(graph: Graph, node: Node, name: Name) -> Made:
     """Writes the release folder, commits its record and tags it; the checklist must hold."""
     root = graph.project.root
     git.require_identity(root)
-    with _one_at_a_time(root):
+    with one_at_a_time(root, "release"):
         if git.ask(root, "tag", "--list", name.tag):
             raise UsageError(f"{name.tag} was released a moment ago by another process")
         folder = root / name.folder
@@ -236,15 +235,6 @@ def release(graph: Graph, node: Node, name: Name) -> Made:
         commit = git.commit_files(root, tracked, f"Release {name}")
         _tag(root, name, node)
     return Made(folder, commit, tuple(tracked), name.tag)
-
-
-@contextlib.contextmanager
-def _one_at_a_time(root: Path) -> Iterator[None]:
-    folder = root / ".chorus" / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "release.lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 def _write_folder(graph: Graph, node: Node, name: Name, folder: Path) -> None:

@@ -12,13 +12,13 @@ import contextlib
 import hashlib
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from registry.artifact import FILES, MANIFEST, write_atomically
+from registry.artifact import FILES, MANIFEST, one_at_a_time, write_atomically
 from registry.errors import ChorusError, UsageError, relative
 from registry.graph import Graph, Node
 from registry.method import code_of
@@ -155,7 +155,7 @@ def _stage_names(graph: Graph) -> dict[str | None, set[str]]:
 def sync(graph: Graph) -> list[str]:
     """Writes what `drift` finds; returns the paths that it changed."""
     root = graph.project.root
-    with _sync_lock(root):
+    with one_at_a_time(root, "sync"):
         wanted = pipeline_files(graph)
         changed = []
         for path, content in wanted.items():
@@ -172,17 +172,6 @@ def sync(graph: Graph) -> list[str]:
             write_atomically(root / path, text.encode())
             changed.append(path)
     return changed
-
-
-@contextlib.contextmanager
-def _sync_lock(root: Path) -> Iterator[None]:
-    import fcntl
-
-    folder = root / ".chorus" / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "sync.lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 def require_synced(graph: Graph) -> None:

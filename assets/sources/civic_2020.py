@@ -26,16 +26,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.errors import ChorusError, ProblemsError, UsageError
+from registry.intake import estimates
+from registry.intake.estimates import FEWEST_ANSWERS, ROUNDING_BASE, Estimate
 from registry.strict_yaml import read
 
 INSTRUMENT = Path(__file__).resolve().parents[2] / "registry" / "instruments" / "civic-2020.yaml"
 """The questionnaire: which items there are, and their options in the order of the codes."""
 
 SPLIT_SEED = 2020
-FEWEST_ANSWERS = 50
-"""A question that fewer people of a group answered is not published at all."""
-ROUNDING_BASE = 5
-"""A rarer answer is published as if this many people had given it."""
 
 _MISSING = frozenset({"-1", "NA", ""})
 _WEIGHT = re.compile(r"\d+(\.\d+)?", re.ASCII)
@@ -87,25 +85,6 @@ class Respondent:
     """The code of the option chosen, counted from 1, for each item answered."""
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """What a group answered to one item, as it may be published."""
-
-    counts: tuple[int, ...]
-    """Unweighted respondents for each option, after rare answers were rounded."""
-    shares: tuple[int, ...]
-    """Weighted shares for each option in millionths, which sum to one million."""
-    rounded: tuple[bool, ...]
-    """Whether the option was rare."""
-    n_effective: float
-    """Kish's effective sample size of those who answered."""
-
-    @property
-    def n(self) -> int:
-        """The published total: those who answered, plus what rounding added."""
-        return sum(self.counts)
-
-
 def estimate(answers: Sequence[tuple[int, float]], option_count: int, where: str) -> Estimate:
     """Estimates how a group answers one item.
 
@@ -133,36 +112,13 @@ def estimate(answers: Sequence[tuple[int, float]], option_count: int, where: str
         [weight for code, weight in answers if code == position]
         for position in range(1, option_count + 1)
     ]
-    rounded = tuple(0 < len(weights) < ROUNDING_BASE for weights in by_option)
-    counts = tuple(max(len(weights), ROUNDING_BASE * bool(weights)) for weights in by_option)
-    rare_share = ROUNDING_BASE / sum(counts)
-    sums = [
-        0.0 if rare else math.fsum(weights)
-        for weights, rare in zip(by_option, rounded, strict=True)
-    ]
-    scale = (1 - rare_share * sum(rounded)) / math.fsum(sums)
-    shares = [
-        rare_share if rare else total * scale for total, rare in zip(sums, rounded, strict=True)
-    ]
     everyone = [weight for _, weight in answers]
-    return Estimate(
-        counts=counts,
-        shares=_millionths(shares),
-        rounded=rounded,
-        n_effective=math.fsum(everyone) ** 2 / math.fsum(weight**2 for weight in everyone),
+    given = estimates.Answers(
+        counts=tuple(map(len, by_option)),
+        weights=tuple(map(math.fsum, by_option)),
+        n_effective=estimates.kish(math.fsum(everyone), math.fsum(w**2 for w in everyone)),
     )
-
-
-def _millionths(shares: Sequence[float]) -> tuple[int, ...]:
-    """Rounds shares that sum to 1 to millionths that sum to a million (largest remainder)."""
-    exact = [share * _MILLION for share in shares]
-    floors = [math.floor(value) for value in exact]
-    by_remainder = sorted(
-        range(len(exact)), key=lambda index: (floors[index] - exact[index], index)
-    )
-    for index in by_remainder[: _MILLION - sum(floors)]:
-        floors[index] += 1
-    return tuple(floors)
+    return estimates.estimate(given)
 
 
 def read_options(instrument: Path) -> dict[str, tuple[str, ...]]:
