@@ -12,6 +12,28 @@ if TYPE_CHECKING:
     import polars
 
 LIBRARIES = ("polars",)
+ROWS, REJECTED = "rows.parquet", "rejected.parquet"
+"""The tables of a dataset of prompts and completions: what it holds, and what was left out."""
+
+
+def row_schema() -> dict[str, Any]:
+    """The columns that every dataset of prompts and completions has; a method may add others.
+
+    `source` says where a row comes from: a generator, a set of prompts, a file. `community` is null
+    where a row belongs to none. What filters rows keeps all columns, and adds `reason`, `score` and
+    `caused_by` to those that it leaves out.
+    """
+    import polars
+
+    text = polars.String
+    return {
+        "row_id": text,
+        "parents": polars.List(text),
+        "prompt": text,
+        "completion": text,
+        "source": text,
+        "community": text,
+    }
 
 
 def row_id(origin: str, content: Any) -> str:

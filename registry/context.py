@@ -64,7 +64,8 @@ class Context:
     out: Path
     """The folder to write the artifact's files into."""
     work: Path
-    """A folder for checkpoints; it goes when the artifact is whole."""
+    """A folder for checkpoints. It goes when the artifact is whole; an attempt that was killed
+    finds what it left here again, as long as nothing that it is made from has changed."""
     root: Path
     """The project's root, for source paths."""
     roles: Mapping[str, tuple[Input, ...]]

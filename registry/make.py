@@ -5,7 +5,8 @@ A lock file per node covers the whole life:
 1. resolve inputs, and refuse if one is missing or its bytes are not what its manifest says;
 2. the consent gate: each profile that the node rests on must grant this use, now;
 3. snapshot the digests of everything that the method reads;
-4. run the method in a child process, into a scratch directory beside the target;
+4. run the method in a child process, into a scratch directory beside the target; what an attempt
+   with the very same causes left in `work/` is still there, so that a killed one can go on;
 5. check the contract; an error-severity failure keeps the scratch and stops;
 6. write `manifest.json` last, and make everything durable;
 7. compare with the snapshot: if inputs or consent moved, stop with the target untouched;
@@ -46,6 +47,9 @@ from registry.launch import build_request, choose_device, run_method
 from registry.method import forget_code
 from registry.runs import Door, Outcome, Run, RunFiles, end_run, start_run
 from registry.status import Causes, altered_files, causes_of, contract_moved, differences
+
+_ATTEMPT = "attempt"
+"""Names, in a scratch directory, the causes that its work was begun with."""
 
 Result = Literal["current", "recorded", "rechecked", "made"]
 
@@ -88,6 +92,8 @@ def make_node(
         causes = causes_of(graph, node)
         manifest = None if force else _reusable(graph, node, artifact, causes)
         if manifest is None:
+            if force:
+                artifact.clear_scratch()
             run = _attempt(graph, node, causes, door, listener, lock)
             report = Report(node.id, "made", run, tuple(_warnings(graph, node)))
         elif contract_moved(node, manifest):
@@ -193,13 +199,9 @@ def _produce(
 ) -> tuple[Manifest, float]:
     artifact = graph.artifact(node)
     terms = _consents(graph, node)
-    artifact.clear_scratch()
-    scratch = ArtifactPath(artifact.scratch)
-    work = artifact.scratch / "work"
-    scratch.files.mkdir(parents=True)
-    work.mkdir()
-    listener.started(node.id, files)
     device = choose_device(node)
+    scratch, work = _scratch(artifact, digest_of([causes.digest, device, _versions(node)]))
+    listener.started(node.id, files)
     request = build_request(graph, node, causes, device, scratch.files, work, files)
     started = time.monotonic()
     run_method(request, files, lock)
@@ -210,6 +212,7 @@ def _produce(
     verdicts = quality.check(scratch.files, node.declaration.contract)
     quality.require(verdicts, node.id, scratch.files)
     shutil.rmtree(work)
+    (scratch.directory / _ATTEMPT).unlink()
     manifest = Manifest(
         node=node.id,
         kind=node.declaration.kind,
@@ -239,6 +242,21 @@ def _produce(
     _require_unmoved(graph, node, causes, terms)
     artifact.swap_in()
     return manifest, seconds
+
+
+def _scratch(artifact: ArtifactPath, attempt: str) -> tuple[ArtifactPath, Path]:
+    """A scratch directory, and the work folder in it, which the same attempt finds again."""
+    scratch = ArtifactPath(artifact.scratch)
+    named, work = artifact.scratch / _ATTEMPT, artifact.scratch / "work"
+    if not (named.is_file() and named.read_text(encoding="utf-8") == attempt and work.is_dir()):
+        artifact.clear_scratch()
+        work.mkdir(parents=True)
+        write_atomically(named, attempt.encode())
+    shutil.rmtree(scratch.files, ignore_errors=True)
+    scratch.manifest.unlink(missing_ok=True)
+    (work / "error.json").unlink(missing_ok=True)
+    scratch.files.mkdir()
+    return scratch, work
 
 
 def _versions(node: Node) -> dict[str, str]:

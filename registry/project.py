@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -75,9 +75,7 @@ def load_project(start: Path | None = None) -> Project:
     problems: list[Problem] = []
     declarations: dict[str, Declared] = {}
     for folder, kind in FOLDERS.items():
-        for path in sorted((root / "registry" / folder).glob("*")):
-            if path.name.startswith((".", "__")) or path.is_dir():
-                continue
+        for path in declaration_files(root / "registry" / folder):
             declared, found = _read_declaration(path, kind, root)
             problems += found
             if declared is None:
@@ -92,6 +90,17 @@ def load_project(start: Path | None = None) -> Project:
     if problems:
         raise ProblemsError(problems)
     return Project(root, declarations, profiles)
+
+
+def declaration_files(folder: Path) -> Iterator[Path]:
+    """Every file that lies where declarations do; folders in it only group them for a reader."""
+    for path in sorted(folder.glob("*")):
+        if path.name.startswith((".", "__")):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            yield from declaration_files(path)
+        elif not path.is_dir():
+            yield path
 
 
 def _read_profiles(root: Path) -> tuple[dict[str, Profile], list[Problem]]:

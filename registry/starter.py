@@ -75,8 +75,10 @@ def _copy(target: Path, communities: Sequence[str], size: Size) -> None:
     source = package_folder()
     for folder in FOLDERS:
         (target / "registry" / folder).mkdir(parents=True)
-        for path in sorted((source / folder).glob("*.yaml")):
-            shutil.copy(path, target / "registry" / folder / path.name)
+        for path in sorted((source / folder).rglob("*.yaml")):
+            copy = target / "registry" / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
     if size == "tiny":
         _shrink(target)
     for community in communities:
@@ -92,7 +94,7 @@ def _shrink(target: Path) -> None:
     shutil.copy(tiny, target / "registry" / "models" / tiny.name)
     (target / "registry" / "models" / "smollm2-135m.yaml").unlink()
     for folder in FOLDERS:
-        for path in (target / "registry" / folder).glob("*.yaml"):
+        for path in (target / "registry" / folder).rglob("*.yaml"):
             text = path.read_text().replace("smollm2-135m", "tiny-random")
             path.write_text(_STEPS.sub("steps: 12\n  trained_layers: 2", text))
 

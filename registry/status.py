@@ -51,6 +51,18 @@ class Causes:
     sources: dict[str, str]
     """Digest by path."""
 
+    @property
+    def digest(self) -> str:
+        """One digest of all of them."""
+        return digest_of(
+            [self.method.model_dump(mode="json"), self.params, self.seed, self.threads]
+            + [
+                sorted([list(key), digest] for key, digest in one.items())
+                for one in (self.inputs, self.tables, self.fields)
+            ]
+            + [self.sources]
+        )
+
 
 def causes_of(graph: Graph, node: Node) -> Causes:
     """The causes of a node as they stand on disk; raises UsageError on a missing source."""

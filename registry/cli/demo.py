@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 COMMUNITIES = ("age-22-34", "age-65-plus")
 _RELEASED = "community-rl@age-22-34"
+MAIN_JOB = ("pluralism", _RELEASED)
+"""What the demo makes, with everything that it is made from; the rest waits to be asked for."""
 _NEXT = """
 Next, in this folder ({folder}):
   chorus status                          what is current, stale (and why) or missing
@@ -61,7 +63,8 @@ def demo(
     wanted = "models/tiny-random.yaml" if chosen == "tiny" else "models/smollm2-135m.yaml"
     if not (folder / "registry" / wanted).exists():
         raise UsageError("holds a demo of another size", where=str(folder), mend="remove it")
-    code = make_and_say(graph, list(graph.nodes.values()), force=False, jobs=0)
+    job = graph.upstream([graph.node(name) for name in MAIN_JOB])
+    code = make_and_say(graph, job, force=False, jobs=0)
     if code:
         raise typer.Exit(code)
     if revision := commit(folder, "Record what the demo made", identity=True):

@@ -262,6 +262,17 @@ class TestWholeProject:
             "held_out_share": 0.25,
         }
 
+    def test_folders_group_declarations_and_mean_nothing(self, root):
+        declare(
+            root, "datasets/survey/of-2020/another", WHOLE.replace("questionnaire", "another", 1)
+        )
+        declared = load_project(root).declarations["another"]
+        assert declared.document.path == "registry/datasets/survey/of-2020/another.yaml"
+
+    def test_a_name_is_taken_whatever_its_folder(self, root):
+        declare(root, "datasets/survey/questionnaire", WHOLE)
+        assert "declares 'questionnaire', which registry/datasets/" in str(wrong(root))
+
     def test_is_found_from_inside(self, root):
         assert find_root(root / "value_profiles" / "age-22-34") == root
 

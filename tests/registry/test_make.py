@@ -386,6 +386,39 @@ def test_a_kill_takes_the_training_child_along(toy: Folder) -> None:
     assert outcomes == ["died", "made"]
 
 
+def _steps(toy: Folder) -> list[list[int]]:
+    """The steps that each attempt at the words went through, oldest attempt first."""
+    return [
+        [json.loads(line)["done"] for line in path.read_text().splitlines()]
+        for path in sorted((toy.root / ".chorus/runs/words").glob("*.events.jsonl"))
+    ]
+
+
+def test_a_killed_method_goes_on_where_it_was(toy: Folder) -> None:
+    toy.edit("registry/datasets/words.yaml", "rows: 5", "rows: 5, dies_after: 3")
+    assert "signal 9" in toy.chorus("make", "words", expect=1).err
+    toy.chorus("make", "words")
+    assert _steps(toy) == [[1, 2, 3], [4, 5]]
+    assert not list((toy.root / "data").glob(".words*"))
+    assert not list((toy.root / "data/words").glob("*/work"))
+
+
+def test_a_killed_method_begins_anew_where_its_causes_changed(toy: Folder) -> None:
+    toy.edit("registry/datasets/words.yaml", "rows: 5", "rows: 5, dies_after: 3")
+    toy.chorus("make", "words", expect=1)
+    toy.edit("registry/datasets/words.yaml", "letter: a", "letter: b")
+    toy.edit("registry/datasets/words.yaml", "dies_after: 3", "dies_after: 0")
+    toy.chorus("make", "words")
+    assert _steps(toy) == [[1, 2, 3], [1, 2, 3, 4, 5]]
+
+
+def test_force_begins_anew(toy: Folder) -> None:
+    toy.edit("registry/datasets/words.yaml", "rows: 5", "rows: 5, dies_after: 3")
+    toy.chorus("make", "words", expect=1)
+    toy.chorus("make", "words", "--force", expect=1)
+    assert _steps(toy) == [[1, 2, 3], [1, 2, 3]]
+
+
 def test_a_half_written_artifact_is_never_taken_for_whole(toy: Folder) -> None:
     toy.chorus("make", "words")
     (toy.root / "data/words/manifest.json").unlink()

@@ -1,5 +1,7 @@
 """Numbered words of one letter, as Parquet; can be slow, or fail, where a test asks for it."""
 
+import os
+import signal
 import time
 
 import duckdb
@@ -21,6 +23,8 @@ class Params(Frozen):
     """How long to take."""
     fail: bool = False
     """Whether to fail at the end."""
+    dies_after: int = 0
+    """Rows after which a first attempt is killed."""
     source: SourcePath = ""
     """A text file to append."""
 
@@ -29,9 +33,14 @@ def run(context: Context) -> None:
     """Writes the words, a row at a time."""
     params = context.typed(Params)
     text = context.source(params.source).read_text() if params.source else ""
-    for done in range(params.rows):
+    checkpoint = context.work / "done"
+    begun = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    for done in range(begun, params.rows):
         time.sleep(params.seconds / params.rows)
         context.progress(done + 1, params.rows, loss=1 / (done + 1))
+        checkpoint.write_text(str(done + 1))
+        if begun == 0 and done + 1 == params.dies_after:
+            os.kill(os.getpid(), signal.SIGKILL)
     if params.fail:
         raise RuntimeError("asked to fail")
     duckdb.execute(

@@ -1,0 +1,1 @@
+"""Methods that measure how diverse rows and answers are, and that choose among rows."""
