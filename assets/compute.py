@@ -48,17 +48,25 @@ def as_dtype(name: Dtype) -> torch.dtype:
 def load_model(
     files: Path, device: torch.device, dtype: Dtype
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A causal language model and its tokenizer, from an artifact's files."""
+    """A causal language model that answers, and its tokenizer, from an artifact's files."""
+    model, tokenizer = load_weights(files, device, dtype)
+    model.eval()
+    head = model.get_output_embeddings()
+    head.forward = _precise(head.weight.detach().float(), head.bias)
+    return model, tokenizer
+
+
+def load_weights(
+    files: Path, device: torch.device, dtype: Dtype
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The same as its authors wrote it, output layer and all: for training every weight."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(
         files, dtype=as_dtype(dtype), local_files_only=True, trust_remote_code=False
     )
     tokenizer = AutoTokenizer.from_pretrained(files, local_files_only=True, trust_remote_code=False)
-    model = model.to(device).eval()
-    head = model.get_output_embeddings()
-    head.forward = _precise(head.weight.detach().float(), head.bias)
-    return model, tokenizer
+    return model.to(device), tokenizer
 
 
 def _precise(weight: torch.Tensor, bias: torch.Tensor | None) -> Callable[[Any], torch.Tensor]:

@@ -12,7 +12,7 @@ from registry.declaration import Declaration
 from registry.graph import Graph, Node
 from registry.profile import ValueProfile
 from registry.profile_folder import Profile
-from registry.results import Result, read_results
+from registry.results import Result, in_tables, read_results
 
 _SPEAKS = {
     "self-described": "Written or approved by a body that answers to its members.",
@@ -101,7 +101,7 @@ def write_card(card: Card) -> str:
         absent=_absent(card),
         chain=_chain(card),
         datasets=[m for m in card.manifests.values() if m.kind == "dataset"],
-        results=card.results,
+        results=in_tables(card.results),
         manifest_digest=sha256_file(card.graph.artifact(card.node).manifest),
         limits=list(dict.fromkeys(_limits(card))),
         warnings=list(_warnings(card.manifests.values())),
@@ -120,8 +120,8 @@ def _front_matter(card: Card) -> str:
     results = [
         EvalResult(
             task_type="other",
-            dataset_type=f"{r.community} {r.slice}".replace(" ", "-"),
-            dataset_name=f"{_profile(profiles, r.community)}: {r.slice}",
+            dataset_type=f"{r.community} {r.slice}".strip().replace(" ", "-"),
+            dataset_name=f"{_profile(profiles, r.community)}: {r.slice}".removeprefix(": "),
             metric_type=r.metric,
             metric_value=round(r.value, 4),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import Field
@@ -12,12 +13,12 @@ FILE = "results.json"
 
 
 class Result(Frozen):
-    """One figure about one model on one community."""
+    """One figure about one model or dataset."""
 
     about: str
-    """The node of the model."""
-    community: str
-    """Whose people it was measured on."""
+    """The node of the model or dataset."""
+    community: str = ""
+    """Whose people it was measured on, if it speaks of people."""
     slice: str
     """Which part of the material."""
     metric: str
@@ -31,11 +32,24 @@ class Result(Frozen):
     high: float
     """The upper end of its 95 % interval."""
     items: int = Field(ge=1)
-    """How many questions or tasks it is over."""
-    people: int = Field(ge=1)
+    """How many questions, tasks or rows it is over."""
+    people: int | None = Field(default=None, ge=1)
     """How many people it was measured against; the fewest that answered any item."""
     beside: dict[str, float]
     """The same figure of what it is compared with."""
+
+    @property
+    def columns(self) -> tuple[bool, tuple[str, ...]]:
+        """Results of which this is the same belong in one table."""
+        return self.lower_is_better, tuple(self.beside)
+
+
+def in_tables(results: Iterable[Result]) -> list[list[Result]]:
+    """The results that belong in one table each, in the order in which each kind first came."""
+    tables: dict[tuple[bool, tuple[str, ...]], list[Result]] = {}
+    for result in results:
+        tables.setdefault(result.columns, []).append(result)
+    return list(tables.values())
 
 
 class Results(Frozen):

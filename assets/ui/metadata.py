@@ -36,8 +36,7 @@ def describe(graph: Graph, node: Node, manifest: Manifest, run: Run | None) -> M
     shown |= dict(_headline(files))
     if run is not None:
         shown |= dict(_curves(graph, run))
-    if (plot := _picture(files)) is not None:
-        shown["plot"] = plot
+    shown |= dict(_pictures(files))
     if run is not None and run.seconds is not None:
         shown["seconds"] = run.seconds
     shown["size"] = _size(sum(file.size for file in manifest.files))
@@ -92,11 +91,11 @@ def _schema(table: Path) -> dg.TableSchema:
     return dg.TableSchema(columns=[dg.TableColumn(name=row[0], type=row[1]) for row in rows])
 
 
-def _picture(files: Path) -> dg.MarkdownMetadataValue | None:
+def _pictures(files: Path) -> Iterator[tuple[str, dg.MarkdownMetadataValue]]:
+    """Every picture of an artifact that is small enough to lie in a database."""
     for path in sorted(files.glob("*.png")):
         if path.stat().st_size <= _PLOT_BYTES:
-            return _inline(path.read_bytes())
-    return None
+            yield f"plot: {path.stem.replace('-', ' ')}", _inline(path.read_bytes())
 
 
 def _inline(png: bytes) -> dg.MarkdownMetadataValue:

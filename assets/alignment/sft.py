@@ -1,0 +1,106 @@
+"""Supervised fine-tuning on rows of prompts and completions, or of conversations.
+
+The loss falls on completions only. Rows without a completion, and rows longer than the model is
+told to read, are left out and named in `rejected.parquet`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from assets.alignment import fine_tuning
+from assets.alignment.fine_tuning import TuningParams, tune
+from assets.alignment.sequences import TokenSequence, of_chat, of_completion
+from assets.compute import LIBRARIES, load_weights, prepare, save_model
+from assets.plots import draw_curves
+from assets.rows import REJECTED, ROWS, read_rows, write_rows
+from registry.errors import MethodError
+from registry.method import Method, Role
+
+if TYPE_CHECKING:
+    from registry.context import Context
+
+
+class Params(TuningParams):
+    """Parameters of the training."""
+
+    chat_template: bool = True
+    """Whether rows are written as turns, by the model's own template."""
+
+
+def sequence_of(tokenizer: Any, row: Mapping[str, Any], *, chat: bool) -> TokenSequence:
+    """A row as tokens: its `messages` where it has some, else its prompt and completion."""
+    if row.get("messages"):
+        return of_chat(tokenizer, row["messages"])
+    return of_completion(tokenizer, row["prompt"], row["completion"], chat=chat)
+
+
+def sort_out(
+    tokenizer: Any, rows: list[dict[str, Any]], longest: int, *, chat: bool
+) -> tuple[list[TokenSequence], list[dict[str, Any]]]:
+    """The rows as sequences, and those that cannot be learned from, with the reason."""
+    taken: list[TokenSequence] = []
+    rejected = []
+    for row in rows:
+        if not row.get("messages") and not (row["completion"] or "").strip():
+            rejected.append(_rejected(row, "its completion is empty", 0))
+            continue
+        sequence = sequence_of(tokenizer, row, chat=chat)
+        if not any(sequence.learned):
+            rejected.append(_rejected(row, "nothing in it is learned", 0))
+        elif len(sequence.ids) > longest:
+            rejected.append(_rejected(row, f"longer than {longest} tokens", len(sequence.ids)))
+        else:
+            taken.append(sequence)
+    return taken, rejected
+
+
+def _rejected(row: Mapping[str, Any], reason: str, score: float) -> dict[str, Any]:
+    own = row["row_id"]
+    return {"row_id": own, "reason": reason, "score": float(score), "caused_by": own}
+
+
+def run(context: Context) -> None:
+    """Trains on every row of every dataset given, and saves the model."""
+    import polars
+
+    params = context.typed(Params)
+    device = prepare(context)
+    model, tokenizer = load_weights(context.input("base").files, device, params.loads_as)
+    rows = [
+        row for given in context.inputs("data") for row in read_rows(given.files / ROWS).to_dicts()
+    ]
+    sequences, rejected = sort_out(tokenizer, rows, params.longest, chat=params.chat_template)
+    if not sequences:
+        raise MethodError(
+            f"none of {len(rows)} rows can be learned from",
+            why=rejected[0]["reason"] if rejected else "the dataset is empty",
+            mend="give rows with completions, or raise params.longest",
+        )
+    folder = context.work / "trainer"
+    trained, curve = tune(
+        context, model, tokenizer, sequences, params, seed=context.seed, folder=folder
+    )
+    save_model(trained, tokenizer, context.out)
+    write_rows(context.out / "curves.parquet", curve)
+    text = polars.String
+    schema = {"row_id": text, "reason": text, "score": polars.Float64, "caused_by": text}
+    write_rows(context.out / REJECTED, rejected, schema)
+    panels = {"loss (nats)": [row["loss"] for row in curve]}
+    (context.out / "loss.png").write_bytes(draw_curves(panels))
+
+
+method = Method(
+    name="sft",
+    kind="model",
+    description="Supervised fine-tuning on prompts and completions, all weights or an adapter.",
+    params=Params,
+    run=run,
+    inputs={
+        "base": Role("model", "the model to start from"),
+        "data": Role("dataset", "rows of prompts and completions, or of conversations", many=True),
+    },
+    use="train-sft",
+    libraries=(*LIBRARIES, *fine_tuning.LIBRARIES, "matplotlib", "polars"),
+)
