@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -13,9 +13,6 @@ from assets.alignment.sequences import TokenSequence
 from assets.compute import Dtype
 from registry.errors import MethodError
 from registry.typed import Frozen
-
-if TYPE_CHECKING:
-    from registry.context import Context
 
 LIBRARIES = ("accelerate", "datasets", "peft", "trl")
 
@@ -72,18 +69,20 @@ def with_adapter(model: Any, params: TuningParams) -> Any:
 
 
 def tune(
-    context: Context,
     model: Any,
     tokenizer: Any,
     sequences: Sequence[TokenSequence],
     params: TuningParams,
     *,
     seed: int,
+    device: str,
     folder: Path,
+    progress: Callable[[int, float], None],
 ) -> tuple[Any, list[dict[str, float]]]:
     """Trains a model; returns it, the adapter merged, and a row for each step.
 
-    Checkpoints go to `folder`; what an attempt left there is taken up.
+    Checkpoints go to `folder`; what an attempt left there is taken up. `progress` is told each
+    step's number and loss.
     """
     import torch
     from datasets import Dataset
@@ -92,7 +91,7 @@ def tune(
     from trl import SFTTrainer
 
     set_seed(seed)
-    if context.device == "cpu":
+    if device == "cpu":
         model.set_attn_implementation("eager")  # a fifth faster on rows this short
     model = with_adapter(model, params).train()
     rows = Dataset.from_list([{"input_ids": list(s.ids), "labels": s.labels} for s in sequences])
@@ -100,12 +99,12 @@ def tune(
         warnings.simplefilter("ignore")
         trainer = SFTTrainer(
             model=model,
-            args=_settings(context, params, seed, folder),
+            args=_settings(params, seed, device, folder),
             train_dataset=rows,
             processing_class=tokenizer,
         )
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_progress(context, params.steps))
+    trainer.add_callback(_progress(progress))
     begun = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     trainer.train(resume_from_checkpoint=begun)
     curve = curve_rows(trainer.state.log_history)
@@ -120,7 +119,7 @@ def tune(
     return merged.to(getattr(torch, params.weights_dtype)).eval(), curve
 
 
-def _settings(context: Context, params: TuningParams, seed: int, folder: Path) -> Any:
+def _settings(params: TuningParams, seed: int, device: str, folder: Path) -> Any:
     from trl import SFTConfig
 
     if params.batch_size % params.accumulate:
@@ -138,7 +137,7 @@ def _settings(context: Context, params: TuningParams, seed: int, folder: Path) -
         warmup_steps=round(params.warmup * params.steps),
         weight_decay=params.weight_decay,
         max_grad_norm=1.0,
-        use_cpu=context.device == "cpu",
+        use_cpu=device == "cpu",
         bf16=True,
         gradient_checkpointing=params.gradient_checkpointing,
         save_strategy="steps" if params.checkpoint_every else "no",
@@ -176,8 +175,8 @@ def _finite(value: float) -> bool:
     return isfinite(value)
 
 
-def _progress(context: Context, steps: int) -> Any:
-    """Tells the run how far the trainer is."""
+def _progress(tell: Callable[[int, float], None]) -> Any:
+    """Tells how far the trainer is."""
     from transformers import TrainerCallback
 
     class Progress(TrainerCallback):  # type: ignore[misc]
@@ -185,6 +184,6 @@ def _progress(context: Context, steps: int) -> Any:
             self, _args: Any, state: Any, _control: Any, logs: dict[str, float], **_: Any
         ) -> None:
             if "loss" in logs:
-                context.progress(state.global_step, steps, loss=float(logs["loss"]))
+                tell(state.global_step, float(logs["loss"]))
 
     return Progress()

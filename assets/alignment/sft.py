@@ -78,9 +78,15 @@ def run(context: Context) -> None:
             why=rejected[0]["reason"] if rejected else "the dataset is empty",
             mend="give rows with completions, or raise params.longest",
         )
-    folder = context.work / "trainer"
     trained, curve = tune(
-        context, model, tokenizer, sequences, params, seed=context.seed, folder=folder
+        model,
+        tokenizer,
+        sequences,
+        params,
+        seed=context.seed,
+        device=context.device,
+        folder=context.work / "trainer",
+        progress=lambda step, loss: context.progress(step, params.steps, loss=loss),
     )
     save_model(trained, tokenizer, context.out)
     write_rows(context.out / "curves.parquet", curve)
