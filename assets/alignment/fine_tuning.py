@@ -10,14 +10,30 @@ from typing import Any, Literal
 from pydantic import Field
 
 from assets.alignment.sequences import TokenSequence
-from assets.compute import Dtype
+from assets.compute import Dtype, as_dtype
 from registry.errors import MethodError
 from registry.typed import Frozen
 
 LIBRARIES = ("accelerate", "datasets", "peft", "trl")
 
 
-class TuningParams(Frozen):
+class AdapterChoice(Frozen):
+    """Whether all weights are trained, or a low-rank adapter that is merged at the end."""
+
+    adapter_rank: int = Field(default=16, ge=0)
+    """Rank of the low-rank adapter; 0 trains all weights."""
+    adapter_alpha: float = Field(default=32, gt=0)
+    """Scale of the adapter; its updates are multiplied by alpha / rank."""
+    weights_dtype: Dtype = "bfloat16"
+    """The number format of the saved weights. What is trained is trained in float32."""
+
+    @property
+    def loads_as(self) -> Dtype:
+        """The format in which weights are held while training: small steps need float32."""
+        return "bfloat16" if self.adapter_rank else "float32"
+
+
+class TuningParams(AdapterChoice):
     """How a model is trained on sequences."""
 
     steps: int = Field(default=200, ge=1)
@@ -34,26 +50,21 @@ class TuningParams(Frozen):
     """The part of the steps over which the learning rate rises."""
     weight_decay: float = Field(default=0.0, ge=0)
     """AdamW's weight decay."""
-    adapter_rank: int = Field(default=16, ge=0)
-    """Rank of the low-rank adapter; 0 trains all weights."""
-    adapter_alpha: float = Field(default=32, gt=0)
-    """Scale of the adapter; its updates are multiplied by alpha / rank."""
     longest: int = Field(default=512, ge=8)
     """Tokens that a sequence may have; longer ones are left out, with the reason."""
     checkpoint_every: int = Field(default=50, ge=0)
     """Steps between checkpoints, from which a killed run goes on; 0 keeps none."""
     gradient_checkpointing: bool = False
     """Computes activations twice and keeps fewer: half the memory for a third more time."""
-    weights_dtype: Dtype = "bfloat16"
-    """The number format of the saved weights. All weights are trained in float32."""
-
-    @property
-    def loads_as(self) -> Dtype:
-        """The format in which weights are held while training: small steps need float32."""
-        return "bfloat16" if self.adapter_rank else "float32"
 
 
-def with_adapter(model: Any, params: TuningParams) -> Any:
+def merged(model: Any, params: AdapterChoice) -> Any:
+    """The model without its adapter, as it is saved."""
+    plain = model.merge_and_unload() if params.adapter_rank else model
+    return plain.to(as_dtype(params.weights_dtype)).eval()
+
+
+def with_adapter(model: Any, params: AdapterChoice) -> Any:
     """The model with a low-rank adapter on every linear layer; itself where all is trained."""
     if not params.adapter_rank:
         return model
@@ -84,7 +95,6 @@ def tune(
     Checkpoints go to `folder`; what an attempt left there is taken up. `progress` is told each
     step's number and loss.
     """
-    import torch
     from datasets import Dataset
     from transformers import PrinterCallback, set_seed
     from transformers.trainer_utils import get_last_checkpoint
@@ -114,9 +124,7 @@ def tune(
             why="weights that follow from it mean nothing",
             mend="lower params.learning_rate",
         )
-    trained = trainer.accelerator.unwrap_model(trainer.model)
-    merged = trained.merge_and_unload() if params.adapter_rank else trained
-    return merged.to(getattr(torch, params.weights_dtype)).eval(), curve
+    return merged(trainer.accelerator.unwrap_model(trainer.model), params), curve
 
 
 def _settings(params: TuningParams, seed: int, device: str, folder: Path) -> Any:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assets.alignment.scoring import token_log_probs
 from assets.alignment.sequences import TokenSequence, of_completion
 from assets.sources.verifiers import extract, verify
 from assets.synthesis.journal import ask_all
@@ -116,30 +117,14 @@ def reference_nats(
     """Mean cross-entropy of each sequence's learned tokens, in nats; the end of turn counts."""
     import torch
 
-    device = next(model.parameters()).device
     by_length = sorted(range(len(sequences)), key=lambda i: (len(sequences[i].ids), i))
     found: dict[int, float] = {}
     for start in range(0, len(by_length), batch_size):
         chosen = by_length[start : start + batch_size]
-        width = max(len(sequences[i].ids) for i in chosen)
-        ids = torch.full((len(chosen), width), pad)
-        mask = torch.zeros((len(chosen), width), dtype=torch.long)
-        for place, index in enumerate(chosen):
-            tokens = sequences[index].ids
-            ids[place, : len(tokens)] = torch.tensor(tokens)
-            mask[place, : len(tokens)] = 1
         first = min(sequences[i].learned.index(True) for i in chosen)
-        ids, mask = ids.to(device), mask.to(device)
         with torch.inference_mode():
-            logits = model(
-                input_ids=ids,
-                attention_mask=mask,
-                logits_to_keep=width - first + 1,
-                use_cache=False,
-            ).logits[:, :-1]
-        logs = logits.float().log_softmax(dim=-1)
-        given = logs.gather(-1, ids[:, first:, None]).squeeze(-1).cpu()
+            given = -token_log_probs(model, [sequences[i].ids for i in chosen], first, pad).cpu()
         for place, index in enumerate(chosen):
             learned = torch.tensor(sequences[index].learned[first:])
-            found[index] = float(-given[place, : len(learned)][learned].double().mean())
+            found[index] = float(given[place, : len(learned)][learned].double().mean())
     return [found[index] for index in range(len(sequences))]

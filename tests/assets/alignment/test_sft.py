@@ -158,7 +158,7 @@ def test_no_row_to_learn_from_is_refused(build, small_model, tmp_path):
 def test_a_loss_that_is_no_number_is_refused(build, small_model, colours):
     params = PARAMS.model_copy(update={"adapter_rank": 0, "learning_rate": 1e30, "warmup": 0.0})
     context = build(params, inputs={"base": small_model, "data": colours})
-    with pytest.raises(MethodError, match="the loss is (nan|inf) at step") as caught:
+    with pytest.raises(MethodError, match=r"the loss is (nan|inf) at step") as caught:
         sft.run(context)
     assert "learning_rate" in caught.value.mend
 
