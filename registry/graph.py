@@ -195,7 +195,7 @@ def _lacking(declared: Declared, community: str, project: Project) -> str:
         if not profile.table(table).is_file():
             return table
     for name in method.profile_fields:
-        if name not in profile.document.data:
+        if name not in profile.document.data and name not in method.may_lack:
             return f"`{name}` in its profile.yaml"
     if declared.declaration.each is None:
         return ""

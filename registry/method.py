@@ -65,6 +65,8 @@ class Method:
     """Tables of the profiles that it reads; `evaluation/...` is for evaluations only."""
     profile_fields: tuple[str, ...] = ()
     """Top-level fields of the profiles that it reads."""
+    may_lack: tuple[str, ...] = ()
+    """Those of them that a profile may leave out; the method then sees null."""
     use: Use | None = None
     """What it uses profiles for; each must grant this use."""
     libraries: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ from registry.strict_yaml import nearest
 
 Size = Literal["default", "tiny"]
 _STEPS = re.compile(r"steps: [0-9]+\n  trained_layers: 6")
-FOLDERS = ("datasets", "models", "evaluations", "instruments")
+FOLDERS = ("datasets", "models", "evaluations", "instruments", "prompts")
 
 
 def package_folder() -> Path:

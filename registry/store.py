@@ -71,8 +71,10 @@ def stage_of(graph: Graph, node: Node) -> dict[str, Any]:
     for profile in graph.profiles_of(node):
         folder = relative(profile.folder, graph.project.root)
         deps += [relative(profile.table(t), graph.project.root) for t in declared.method.reads]
-        if declared.method.profile_fields:
-            params.append({f"{folder}/profile.yaml": sorted(declared.method.profile_fields)})
+        # DVC refuses a parameter that is not there; one that comes later changes the stage
+        held = [name for name in declared.method.profile_fields if name in profile.document.data]
+        if held:
+            params.append({f"{folder}/profile.yaml": sorted(held)})
     deps += graph.sources(node)
     stage: dict[str, Any] = {
         "desc": f"{node.declaration.kind} {node.id}",

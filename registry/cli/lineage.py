@@ -13,6 +13,7 @@ from registry.errors import ExitCode
 if TYPE_CHECKING:
     from rich.tree import Tree
 
+    from registry.explain import Standing
     from registry.graph import Graph
     from registry.lineage import Branch, Verification
 
@@ -107,6 +108,32 @@ def verify(target: Target, json: Json = False) -> None:
     ]
     print_json(node=result.node, verdict=result.verdict, hops=hops)
     raise typer.Exit(_EXIT[result.verdict])
+
+
+@_lineage.command()
+def explain(
+    row: Annotated[str, typer.Argument(help="A row's id, as in a column `row_id`.")],
+    json: Json = False,
+) -> None:
+    """Say where a row stands, why it was left out, and what was made from it."""
+    from registry.explain import explain
+
+    found = explain(load(), row)
+    if json:
+        print_json(row=row, standings=[one.to_json() for one in found])
+    else:
+        print_rows([_standing(one, row) for one in found])
+
+
+def _standing(one: Standing, row: str) -> tuple[str, ...]:
+    place = f"{one.node}: {one.table}"
+    if one.row != row:
+        return "made from it", place, one.row
+    if not one.reason:
+        return "in", place, f"made from {', '.join(one.parents)}" if one.parents else ""
+    score = "" if one.score is None else f", score {one.score:.3g}"
+    cause = f", because of {one.caused_by}" if one.caused_by not in ("", row) else ""
+    return "left out", place, f"{one.reason}{score}{cause}"
 
 
 def walk(graph: Graph, target: str) -> Verification:
