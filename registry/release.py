@@ -34,6 +34,7 @@ from registry.errors import ChorusError, ExitCode, IntegrityError, UsageError
 from registry.graph import Graph, Node
 from registry.ground import WorkingTree
 from registry.lineage import verify
+from registry.release_terms import terms
 from registry.status import Status, status
 from registry.store import lock_path
 from registry.typed import Frozen
@@ -156,6 +157,7 @@ def checklist(graph: Graph, node: Node, name: Name) -> list[Check]:
         _bytes_hold(graph, node),
         Check("no contract is broken", "; ".join(_broken_contracts(graph, chain))),
         *_permissions(graph, node),
+        *_terms(graph, node, name),
         Check("its files are safetensors, JSON and text", ", ".join(_foreign(graph, node))),
         *_git(graph, chain, name),
     ]
@@ -194,6 +196,16 @@ def _permissions(graph: Graph, node: Node) -> Iterator[Check]:
         if not problem and not profile.active:
             problem = f"the profile is {profile.stage}"
         yield Check(sentence, problem, ExitCode.REFUSED)
+
+
+def _terms(graph: Graph, node: Node, name: Name) -> Iterator[Check]:
+    """What people can hold against it: objections, and the word of stewards."""
+    manifest = graph.artifact(node).read_manifest()
+    content = manifest.content if manifest else ""
+    for community in graph.permissions(node):
+        profile = graph.project.profiles[community]
+        for term in terms(profile, name.name, name.version, content, today()):
+            yield Check(term.sentence, term.problem, ExitCode.REFUSED)
 
 
 def _foreign(graph: Graph, node: Node) -> list[str]:
@@ -335,29 +347,47 @@ def read_statement(root: Path, name: Name) -> tuple[Statement, str]:
 
 
 _NOTICE = ("<!-- chorus:notice -->", "<!-- chorus:end of notice -->")
+_RETIRED = "**Retired.**"
+_SAID = re.compile(
+    rf"{re.escape(_NOTICE[0])}\n((?:> \*\*(?:Retired|Notice)\.\*\*[^\n]*\n>?\n?)+)"
+    rf"{re.escape(_NOTICE[1])}\n\n"
+)
 
 
-def retire(root: Path, name: Name, notice: str) -> None:
-    """Puts a notice on top of a release's card; nothing else of the release changes."""
+def retire(root: Path, name: Name, notice: str, *, retired: bool = True) -> None:
+    """Puts a notice on top of a release's card; nothing else of the release changes.
+
+    Earlier notices stay. One that does not retire only says what has changed since.
+    """
     card = root / name.folder / "README.md"
     if not card.is_file():
         return
-    text = without_notice(card.read_text(encoding="utf-8"))
-    head, _, body = text.partition("\n---\n\n")
-    said = f"{_NOTICE[0]}\n> **Retired.** {plain(notice)}\n{_NOTICE[1]}\n\n"
+    text = card.read_text(encoding="utf-8")
+    found = _SAID.search(text)
+    line = f"> {_RETIRED if retired else '**Notice.**'} {plain(notice)}"
+    earlier = [one for one in found[1].splitlines() if len(one) > 1] if found else []
+    lines = dict.fromkeys([*earlier, line])
+    head, _, body = without_notice(text).partition("\n---\n\n")
+    said = f"{_NOTICE[0]}\n" + "\n>\n".join(lines) + f"\n{_NOTICE[1]}\n\n"
     write_atomically(card, f"{head}\n---\n\n{said}{body}".encode())
 
 
 def without_notice(text: str) -> str:
-    """A card as it was released: a notice that was added later is left out."""
-    start, end = (re.escape(mark) for mark in _NOTICE)
-    return re.sub(rf"{start}\n> \*\*Retired\.\*\*[^\n]*\n{end}\n\n", "", text)
+    """A card as it was released: notices that were added later are left out."""
+    return _SAID.sub("", text)
+
+
+def has_notice(root: Path, name: Name) -> bool:
+    """Whether something was added on top of a release's card."""
+    card = root / name.folder / "README.md"
+    return card.is_file() and _NOTICE[0] in card.read_text(encoding="utf-8")
 
 
 def is_retired(root: Path, name: Name) -> bool:
-    """Whether a release carries a notice."""
+    """Whether a release carries a notice that retires it."""
     card = root / name.folder / "README.md"
-    return card.is_file() and _NOTICE[0] in card.read_text(encoding="utf-8")
+    found = _SAID.search(card.read_text(encoding="utf-8")) if card.is_file() else None
+    return found is not None and _RETIRED in found[1]
 
 
 def listing(root: Path) -> list[dict[str, Any]]:
