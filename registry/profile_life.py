@@ -208,15 +208,19 @@ class Life:
                 wanted = event.item.profile_after
         return wanted
 
+    def objections(self) -> list[Happened]:
+        """Every objection, answered or not."""
+        return [happened for happened in self.events if happened.event.event == "objected"]
+
+    def answer_to(self, objection: Happened) -> Event | None:
+        """What was answered to an objection; None while it waits."""
+        name = objection.file.removesuffix(".yaml")
+        answers = [h.event for h in self.events if h.event.answer]
+        return next((e for e in answers if e.answer and e.answer.objection == name), None)
+
     def unanswered(self) -> list[Happened]:
         """The objections that nobody has answered yet."""
-        answers = [h.event.answer.objection for h in self.events if h.event.answer]
-        return [
-            happened
-            for happened in self.events
-            if happened.event.event == "objected"
-            and happened.file.removesuffix(".yaml") not in answers
-        ]
+        return [one for one in self.objections() if self.answer_to(one) is None]
 
     def left(self) -> dict[tuple[str, str], Event]:
         """The rows that members took back, each by its table and id."""

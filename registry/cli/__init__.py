@@ -11,6 +11,7 @@ import sys
 import typer
 
 from registry.cli import (
+    adopting,
     asking,
     demo,
     leaving,
@@ -53,6 +54,7 @@ for module in (
     profiles,
     leaving,
     objecting,
+    adopting,
     site,
     stewarding,
 ):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from registry.profile_desk import Receipt
     from registry.signing import Signer
 
-PASSPHRASE = "CHORUS_STEWARDPASSPHRASE"  # noqa: S105 - the name of a variable
+PASSPHRASE = "CHORUS_STEWARD_PASSPHRASE"  # noqa: S105 - the name of a variable
 Which = Annotated[str, typer.Argument(help="A profile's or proposal's id, or its folder.")]
 By = Annotated[
     list[str], typer.Option("--by", help="Who decides, such as maintainer:7; once for each person.")

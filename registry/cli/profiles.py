@@ -104,7 +104,8 @@ def submit(which: Which, by: By, reason: Reason, sign_with: SignWith = None) -> 
     root, folder = place(which)
     for receipt in act(root, folder, by, reason, signer(sign_with)):
         print_receipt(receipt)
-    say(f"next: two people read it and run `chorus profile review {folder.name} --by ... `")
+    run = f"chorus profile review {folder.name} --floor-seen --by ..."
+    say(f"next: two people read it and run `{run}`")
 
 
 @profile_app.command()
