@@ -31,12 +31,14 @@ from registry.consent import today
 from registry.errors import ProblemsError, RefusedError, UsageError, relative
 from registry.event_details import LeftItem
 from registry.impact import Touched, releases_on
+from registry.notices import add_notice
 from registry.objects import Objects
-from registry.profile_desk import ACCEPTED, PROPOSALS, add_event, track_here
+from registry.profile_content import ACCEPTED, PROPOSALS, track_here
+from registry.profile_desk import add_event
 from registry.profile_folder import CONTENT, TABLES, Profile, read_profile, shape_of
 from registry.profile_life import STEWARD, Happened
 from registry.profile_tables import VALUES
-from registry.release import Name, read_statement, retire
+from registry.release import Name, read_statement
 from registry.rows_touched import Rows, item_behind, readers, reads, rows_of
 from registry.signing import Signer
 from registry.store import forget
@@ -300,7 +302,7 @@ def withdraw_item(
         f"A member of {name} took back something that this model learned from, on {day}: {said}"
     )
     for release in given.releases:
-        retire(root, release, notice, retired=given.retires)
+        add_notice(release.card(root), notice, retired=given.retires)
         done.releases.append(release.tag)
     return done
 

@@ -7,7 +7,6 @@ step; until then nothing there has changed.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,16 +26,20 @@ from registry.artifact import (
 from registry.consent import today
 from registry.errors import Problem, ProblemsError, RefusedError, UsageError, relative
 from registry.floor import undecided
-from registry.profile_folder import CONTENT, Profile, check_tables, read_profile
+from registry.profile_content import (
+    ACCEPTED,
+    PROPOSALS,
+    bring_instrument,
+    track_content,
+    track_here,
+)
+from registry.profile_folder import Profile, check_tables, read_profile
 from registry.profile_life import Event, Happening, chain_problems, refusal
 from registry.profile_revisions import too_near
 from registry.signing import Signer
 from registry.stewardship import broken_words, lacks, signed
 from registry.strict_yaml import nearest
 from registry.tombstones import FOLDER as TOMBSTONES
-
-PROPOSALS = "proposals"
-ACCEPTED = "value_profiles"
 
 
 @dataclass(frozen=True)
@@ -232,7 +235,7 @@ def settle(
         target = root / ACCEPTED / profile.id
         swap_folder(folder, target, target.with_name(f".{target.name}.old"))
     track_here(root, profile)
-    _bring_instrument(root, profile)
+    bring_instrument(root, profile)
     event = receipt.event.replace(f"{PROPOSALS}/", f"{ACCEPTED}/", 1)
     return Receipt(**{**vars(receipt), "event": event})
 
@@ -253,44 +256,6 @@ def _noted(root: Path, profile: Profile) -> Receipt | None:
         sha256=settled.sha256,
         undo=_UNDO[settled.event.event].format(id=profile.id),
     )
-
-
-def track_content(root: Path, folder: Path) -> None:
-    """Puts a profile's content into DVC and out of Git's sight."""
-    home = folder / CONTENT
-    if not home.is_dir():
-        raise UsageError(
-            "holds no content", where=relative(folder, root), mend=f"add {CONTENT}/ with its tables"
-        )
-    ignored = root / ".gitignore"
-    before = ignored.read_text() if ignored.exists() else ""
-    lines = [f"/{place}/*/{CONTENT}/" for place in (ACCEPTED, PROPOSALS)]
-    if lacking := [line for line in lines if line not in before.splitlines()]:
-        write_atomically(ignored, "\n".join([before.rstrip(), *lacking, ""]).lstrip().encode())
-
-
-def track_here(root: Path, profile: Profile) -> None:
-    """Tracks the content where it lies now, so that DVC's file names the right place."""
-    if profile.profile.permission == "licence":
-        return
-    import logging
-
-    from dvc.repo import Repo
-
-    logging.getLogger("dvc").setLevel(logging.ERROR)
-    with contextlib.chdir(root), Repo(str(root), _wait_for_lock=True) as repo:
-        repo.add(f"{ACCEPTED}/{profile.id}/{CONTENT}")
-
-
-def _bring_instrument(root: Path, profile: Profile) -> None:
-    """Takes along the questionnaire that an import wrote beside it; never over another."""
-    if profile.profile.opinions is None:
-        return
-    name = profile.profile.opinions.instrument
-    source = root / PROPOSALS / f"{name}.instrument.yaml"
-    target = root / "registry" / "instruments" / f"{name}.yaml"
-    if source.is_file() and not target.exists():
-        write_atomically(target, source.read_bytes())
 
 
 def suspend(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt:

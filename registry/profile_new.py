@@ -13,7 +13,7 @@ import yaml
 from registry.artifact import write_atomically
 from registry.errors import UsageError, relative
 from registry.profile import SCHEMA_VERSION
-from registry.profile_desk import ACCEPTED, PROPOSALS
+from registry.profile_content import ACCEPTED, PROPOSALS
 from registry.profile_folder import CONTENT, read_profile
 from registry.profile_tables import EXAMPLES, GUIDANCE, NORMS, VALUES, Shape
 

@@ -13,12 +13,12 @@ from typing import Any
 from registry import git
 from registry.errors import Place, Problem
 from registry.ground import Revision
+from registry.profile_content import ACCEPTED
 from registry.profile_folder import CONTENT, Profile
 from registry.profile_tables import HELD_OUT, OPINIONS, Shape, parse_table
 
 PEOPLE = 10
 """The fewest people by which two published figures may differ, where they differ."""
-ACCEPTED = "value_profiles"
 
 
 def too_near(root: Path, profile: Profile) -> Iterator[Problem]:

@@ -28,12 +28,13 @@ from registry.artifact import (
     sync_tree,
     write_atomically,
 )
-from registry.card import Card, plain, write_card
+from registry.card import Card, write_card
 from registry.consent import today
 from registry.errors import ChorusError, ExitCode, IntegrityError, UsageError
 from registry.graph import Graph, Node
 from registry.ground import WorkingTree
 from registry.lineage import verify
+from registry.notices import is_retired
 from registry.release_terms import terms
 from registry.status import Status, status
 from registry.store import lock_path
@@ -92,6 +93,10 @@ class Name:
     def folder(self) -> str:
         """Where the release lies, from the project's root."""
         return f"{RELEASES}/{self.name}/{self.version}"
+
+    def card(self, root: Path) -> Path:
+        """Its card."""
+        return root / self.folder / "README.md"
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
@@ -346,50 +351,6 @@ def read_statement(root: Path, name: Name) -> tuple[Statement, str]:
     return statement, commit
 
 
-_NOTICE = ("<!-- chorus:notice -->", "<!-- chorus:end of notice -->")
-_RETIRED = "**Retired.**"
-_SAID = re.compile(
-    rf"{re.escape(_NOTICE[0])}\n((?:> \*\*(?:Retired|Notice)\.\*\*[^\n]*\n>?\n?)+)"
-    rf"{re.escape(_NOTICE[1])}\n\n"
-)
-
-
-def retire(root: Path, name: Name, notice: str, *, retired: bool = True) -> None:
-    """Puts a notice on top of a release's card; nothing else of the release changes.
-
-    Earlier notices stay. One that does not retire only says what has changed since.
-    """
-    card = root / name.folder / "README.md"
-    if not card.is_file():
-        return
-    text = card.read_text(encoding="utf-8")
-    found = _SAID.search(text)
-    line = f"> {_RETIRED if retired else '**Notice.**'} {plain(notice)}"
-    earlier = [one for one in found[1].splitlines() if len(one) > 1] if found else []
-    lines = dict.fromkeys([*earlier, line])
-    head, _, body = without_notice(text).partition("\n---\n\n")
-    said = f"{_NOTICE[0]}\n" + "\n>\n".join(lines) + f"\n{_NOTICE[1]}\n\n"
-    write_atomically(card, f"{head}\n---\n\n{said}{body}".encode())
-
-
-def without_notice(text: str) -> str:
-    """A card as it was released: notices that were added later are left out."""
-    return _SAID.sub("", text)
-
-
-def has_notice(root: Path, name: Name) -> bool:
-    """Whether something was added on top of a release's card."""
-    card = root / name.folder / "README.md"
-    return card.is_file() and _NOTICE[0] in card.read_text(encoding="utf-8")
-
-
-def is_retired(root: Path, name: Name) -> bool:
-    """Whether a release carries a notice that retires it."""
-    card = root / name.folder / "README.md"
-    found = _SAID.search(card.read_text(encoding="utf-8")) if card.is_file() else None
-    return found is not None and _RETIRED in found[1]
-
-
 def listing(root: Path) -> list[dict[str, Any]]:
     """Every release that is tagged here, by name and version."""
     tags = git.ask(root, "for-each-ref", "--format=%(refname:strip=2)", "refs/tags").split()
@@ -407,7 +368,7 @@ def listing(root: Path) -> list[dict[str, Any]]:
                 "released_on": statement.released_on,
                 "commit": commit[:10],
                 "content": statement.content,
-                "retired": is_retired(root, name),
+                "retired": is_retired(name.card(root)),
             }
         )
     return found

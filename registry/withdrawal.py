@@ -22,10 +22,12 @@ from registry.consent import today
 from registry.errors import ProblemsError, RefusedError, UsageError, relative
 from registry.graph import load_graph
 from registry.impact import Touched, artifacts_on, releases_on
+from registry.notices import add_notice
 from registry.objects import Objects
-from registry.profile_desk import ACCEPTED, Receipt, add_event
+from registry.profile_content import ACCEPTED
+from registry.profile_desk import Receipt, add_event
 from registry.profile_folder import CONTENT, TABLES, Profile, read_profile
-from registry.release import Name, retire
+from registry.release import Name
 from registry.signing import Signer
 from registry.stewardship import MAINTAINERS
 from registry.store import sync
@@ -137,7 +139,7 @@ def withdraw(
         done.removed += [path] if not (root / path).exists() else []
     notice = f"{profile.profile.name} withdrew on {today().isoformat()}: {reason}"
     for name in given.releases:
-        retire(root, name, notice)
+        add_notice(name.card(root), notice)
         done.releases.append(name.tag)
     return done
 

@@ -325,7 +325,8 @@ def status(
     json: Json = False,
 ) -> None:
     """Show where a profile stands, who reviewed it, and what rests on it."""
-    from registry.profile_desk import ACCEPTED, PROPOSALS, folder_of
+    from registry.profile_content import ACCEPTED, PROPOSALS
+    from registry.profile_desk import folder_of
     from registry.profile_standing import standing
     from registry.project import find_root
 

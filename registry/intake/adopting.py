@@ -16,7 +16,7 @@ from registry.artifact import write_atomically
 from registry.errors import ProblemsError, UsageError, relative
 from registry.intake.proposal import csv_text, yaml_text
 from registry.profile import Source, ValueProfile
-from registry.profile_desk import PROPOSALS
+from registry.profile_content import PROPOSALS
 from registry.profile_folder import Profile, read_profile
 from registry.profile_tables import NORMS, Norm, parse_table, read_table
 from registry.strict_yaml import parse, read, typed
