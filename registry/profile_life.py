@@ -128,7 +128,10 @@ class Event(Frozen):
             given, wanted = getattr(self, detail) is not None, OF.get(self.event) == detail
             if given != wanted:
                 events = " or ".join(repr(name) for name, of in OF.items() if of == detail)
-                raise ValueError(f"{detail} belongs to the event {events}, and only there")
+                article = "an" if detail[0] in "ai" else "a"
+                raise ValueError(
+                    f"{article} {detail} belongs to the event {events}, and only there"
+                )
         if (self.for_community or self.floor) and self.event != "reviewed":
             raise ValueError("for_community and floor belong to the event 'reviewed'")
         if any("@" in name for name in self.by):
