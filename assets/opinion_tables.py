@@ -26,6 +26,13 @@ class OpinionTable:
 COLUMNS = ("item", "option", "position", "count", "share", "n", "n_effective", "mark")
 
 
+def still_told(path: Path, options: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    """The items of a questionnaire that a table still tells about: members may take one back."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        named = {row.get("item") for row in csv.DictReader(stream)}
+    return {item: found for item, found in options.items() if item in named}
+
+
 def read_opinions(path: Path, options: Mapping[str, Sequence[str]]) -> dict[str, OpinionTable]:
     """The table of every item in `options`; raises ProblemsError with every wrong row."""
     shown = "/".join(path.parts[-3:] if path.parent.name == "evaluation" else path.parts[-2:])

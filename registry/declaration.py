@@ -60,6 +60,7 @@ ExpectationType = Literal[
     "expect_column_mean_to_be_between",
     "expect_table_row_count_to_be_between",
     "expect_table_columns_to_match_set",
+    "expect_column_values_to_not_be_held_out",
 ]
 
 _NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -73,7 +74,10 @@ _NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "expect_column_mean_to_be_between": (("column",), ("min_value", "max_value")),
     "expect_table_row_count_to_be_between": (("min_value", "max_value"),),
     "expect_table_columns_to_match_set": (("column_set",),),
+    "expect_column_values_to_not_be_held_out": (("column",),),
 }
+HELD_OUT_EXPECTATION = "expect_column_values_to_not_be_held_out"
+"""The one that looks beyond its own table: at what questionnaires and profiles hold out."""
 ARGUMENTS = (
     "column", "column_list", "column_set", "value_set", "min_value", "max_value", "regex",
 )  # fmt: skip

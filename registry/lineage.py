@@ -171,7 +171,7 @@ def _verify_node(ground: Ground, graves: Tombstones, node_id: str) -> tuple[Hop,
     except IntegrityError as error:
         return Hop(node_id, "broken", "", (f"{error.where}: {error.what}",)), None
     if found is None and graves.artifact(manifest.content):
-        finding = "it was erased when a community withdrew; its tombstone names this content"
+        finding = "it was erased in a withdrawal; its tombstone names this content"
         return Hop(node_id, "erased", manifest.content, (finding,)), manifest
     if found is None:
         return Hop(node_id, "broken", manifest.content, (f"{path}/files is missing",)), manifest
@@ -200,7 +200,7 @@ def _verify_ground(
             path = table_path(entry, table)
             found = ground.source(path)
             if not found and digest in graves.files:
-                yield Hop(path, "erased", digest, ("it was erased when its community withdrew",))
+                yield Hop(path, "erased", digest, ("it was erased in a withdrawal",))
             else:
                 yield _compared(path, found, digest)
         profile = ground.profile(entry.id)

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from registry import git
+from registry.profile_folder import CONTENT
 from registry.store import PIPELINES, YAML_LOADER
 
 _DIRECTORY = ".dir"
@@ -67,9 +68,25 @@ class Objects:
             found |= _outs(yaml.load(raw, Loader=YAML_LOADER) or {})  # noqa: S506 - safe, in C
         return self.closure(found)
 
+    def versions(self, path: str, inside: str) -> set[str]:
+        """Every object that was ever tracked for one file of a folder that DVC tracks."""
+        found: set[str] = set()
+        for raw in self._versions(f"{path}.dvc"):
+            for digest in _outs(yaml.load(raw, Loader=YAML_LOADER) or {}):  # noqa: S506 - safe, in C
+                found |= {d for name, d in self.members(digest).items() if name == inside}
+        return found
+
     def in_use(self, erased: Iterable[str]) -> dict[str, str]:
-        """Objects that nodes beside the erased ones record today, each with one node's name."""
+        """Objects that today's records name beside the erased ones, each with who names it.
+
+        `erased` holds nodes, and folders that DVC tracks.
+        """
         gone, found = set(erased), dict[str, str]()
+        for tracked in self.root.glob(f"value_profiles/*/{CONTENT}.dvc"):
+            folder = f"value_profiles/{tracked.parent.name}/{CONTENT}"
+            if folder not in gone:
+                entry = yaml.load(tracked.read_bytes(), Loader=YAML_LOADER) or {}  # noqa: S506
+                found |= dict.fromkeys(self.closure(_outs(entry)), folder)
         for lock in [self.root / "dvc.lock", *(self.root / PIPELINES).glob("*/dvc.lock")]:
             community = "" if lock.parent == self.root else f"@{lock.parent.name}"
             for name, entry in _stages(lock.read_bytes() if lock.is_file() else b"").items():

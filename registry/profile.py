@@ -54,6 +54,7 @@ NO_WEIGHTS_BY_LICENCE = (
 Sha256 = Annotated[str, AfterValidator(check_sha256)]
 Language = Annotated[str, AfterValidator(check_language)]
 Reference = Annotated[str, Field(min_length=3, max_length=200), AfterValidator(check_reference)]
+PublicKey = Annotated[str, Field(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500)]
 
 
@@ -115,6 +116,8 @@ class Steward(Frozen):
     """The role of the person, not their name."""
     contact: Reference
     """Where the project keeps the address: a reference, never the address itself."""
+    key: PublicKey | None = None
+    """The public key that the steward signs with, as `chorus profile key new` prints it."""
 
 
 class Authority(Frozen):

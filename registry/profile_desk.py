@@ -7,7 +7,6 @@ step; until then nothing there has changed.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from registry.artifact import (
     one_at_a_time,
@@ -24,13 +24,22 @@ from registry.artifact import (
     write_atomically,
 )
 from registry.consent import today
-from registry.errors import ProblemsError, RefusedError, UsageError, relative
-from registry.profile_folder import CONTENT, Profile, check_tables, read_profile
+from registry.errors import Problem, ProblemsError, RefusedError, UsageError, relative
+from registry.floor import undecided
+from registry.profile_content import (
+    ACCEPTED,
+    PROPOSALS,
+    bring_instrument,
+    track_content,
+    track_here,
+)
+from registry.profile_folder import Profile, check_tables, read_profile
 from registry.profile_life import Event, Happening, chain_problems, refusal
+from registry.profile_revisions import too_near
+from registry.signing import Signer
+from registry.stewardship import broken_words, lacks, signed
 from registry.strict_yaml import nearest
-
-PROPOSALS = "proposals"
-ACCEPTED = "value_profiles"
+from registry.tombstones import FOLDER as TOMBSTONES
 
 
 @dataclass(frozen=True)
@@ -75,17 +84,35 @@ def whole(folder: Path, root: Path) -> Profile:
     profile, problems = read_profile(folder, root)
     if profile is not None:
         problems += check_tables(profile)
+        problems += _beside_others(root, profile)
     if problems or profile is None:
         raise ProblemsError(problems)
     return profile
 
 
-def submit(root: Path, folder: Path, by: Sequence[str], reason: str) -> list[Receipt]:
+def check_all(folder: Path, root: Path) -> list[Problem]:
+    """Everything that is to be mended or decided before a profile is taken up."""
+    profile, problems = read_profile(folder, root)
+    if profile is not None:
+        problems += check_tables(profile)
+        problems += _beside_others(root, profile)
+        problems += [flag.problem(profile.id) for flag in undecided(profile)]
+    return problems
+
+
+def _beside_others(root: Path, profile: Profile) -> list[Problem]:
+    """What is wrong with a proposal beside what was published before it."""
+    return list(too_near(root, profile)) if profile.folder.parent == root / PROPOSALS else []
+
+
+def submit(
+    root: Path, folder: Path, by: Sequence[str], reason: str, signer: Signer | None = None
+) -> list[Receipt]:
     """Hands a proposal in: it must be whole, and follow the revision that is accepted."""
     profile = whole(folder, root)
     _require_proposal(root, folder)
     _require_next(root, profile)
-    receipts = [add_event(root, folder, "submitted", by, reason)]
+    receipts = [add_event(root, folder, "submitted", by, reason, signer)]
     checked = "Every table was read and every rule of the schema held."
     receipts.append(add_event(root, folder, "validated", ("chorus",), checked))
     return receipts
@@ -105,6 +132,13 @@ def _require_next(root: Path, profile: Profile) -> None:
     """Raises UsageError where a proposal does not follow the revision that stands."""
     standing = root / ACCEPTED / profile.id
     if not standing.is_dir():
+        if (root / TOMBSTONES / profile.id).is_dir():
+            raise RefusedError(
+                "its id belongs to a community whose words were erased here",
+                where=profile.id,
+                why="what is said under it would seem to come from those who left",
+                mend=f"choose another id, or restore {ACCEPTED}/{profile.id} from Git first",
+            )
         if profile.profile.revision != 1:
             raise UsageError(
                 f"is revision {profile.profile.revision} of a profile that is not here",
@@ -115,6 +149,16 @@ def _require_next(root: Path, profile: Profile) -> None:
     accepted, _ = read_profile(standing, root)
     if accepted is None:
         raise UsageError("the accepted revision cannot be read", where=profile.id)
+    carried = profile.life.events[: len(accepted.life.events)] == accepted.life.events
+    if accepted.stage == "withdrawn" and not carried:
+        raise RefusedError(
+            "its id belongs to a community that withdrew",
+            where=profile.id,
+            why="what is said under it would seem to come from those who left",
+            mend="choose another id; who returns copies "
+            f"{ACCEPTED}/{profile.id}/events/ into the proposal and signs with the same key, or "
+            "two maintainers decide it",
+        )
     if profile.life.events[: len(accepted.life.events)] != accepted.life.events:
         raise UsageError(
             "does not carry on the events of the accepted revision",
@@ -146,27 +190,52 @@ def digest_of_yaml(folder: Path) -> str:
     return sha256_file(folder / "profile.yaml")
 
 
-def review(root: Path, folder: Path, by: str, reason: str, *, for_community: bool) -> Receipt:
+def review(
+    root: Path,
+    folder: Path,
+    by: Sequence[str],
+    reason: str,
+    *,
+    for_community: bool,
+    floor: bool,
+    signer: Signer | None = None,
+) -> Receipt:
     """Notes that somebody read a proposal and agrees to it."""
     whole(folder, root)
-    return add_event(root, folder, "reviewed", (by,), reason, for_community=for_community)
+    if not floor:
+        raise UsageError(
+            "say that you looked at the floor",
+            where=relative(folder, root),
+            why="no profile may dehumanise or endanger others, and a list of words cannot see all",
+            mend=f"read it with that in mind (`chorus profile floor {folder.name}`), then add "
+            "--floor-seen",
+        )
+    if len(set(by)) > 1 and not for_community:
+        raise UsageError("one person gives one review", mend="run it once for each reviewer")
+    return add_event(
+        root, folder, "reviewed", by, reason, signer, for_community=for_community, floor=True
+    )
 
 
-def settle(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt:
+def settle(
+    root: Path, folder: Path, by: Sequence[str], reason: str, signer: Signer | None = None
+) -> Receipt:
     """Accepts or admits a proposal: models may be made from it from now on."""
     profile = whole(folder, root)
     _require_proposal(root, folder)
     _require_next(root, profile)
+    if flagged := undecided(profile):
+        raise ProblemsError([flag.problem(profile.id) for flag in flagged])
     happening = settling(profile)
-    receipt = _noted(root, profile) or add_event(root, folder, happening, by, reason)
+    receipt = _noted(root, profile) or add_event(root, folder, happening, by, reason, signer)
     with one_at_a_time(root, "profiles"):
         if profile.profile.permission != "licence":
             track_content(root, folder)
         sync_tree(folder)
         target = root / ACCEPTED / profile.id
         swap_folder(folder, target, target.with_name(f".{target.name}.old"))
-    _move_tracking(root, profile)
-    _bring_instrument(root, profile)
+    track_here(root, profile)
+    bring_instrument(root, profile)
     event = receipt.event.replace(f"{PROPOSALS}/", f"{ACCEPTED}/", 1)
     return Receipt(**{**vars(receipt), "event": event})
 
@@ -189,44 +258,6 @@ def _noted(root: Path, profile: Profile) -> Receipt | None:
     )
 
 
-def track_content(root: Path, folder: Path) -> None:
-    """Puts a profile's content into DVC and out of Git's sight."""
-    home = folder / CONTENT
-    if not home.is_dir():
-        raise UsageError(
-            "holds no content", where=relative(folder, root), mend=f"add {CONTENT}/ with its tables"
-        )
-    ignored = root / ".gitignore"
-    before = ignored.read_text() if ignored.exists() else ""
-    lines = [f"/{place}/*/{CONTENT}/" for place in (ACCEPTED, PROPOSALS)]
-    if lacking := [line for line in lines if line not in before.splitlines()]:
-        write_atomically(ignored, "\n".join([before.rstrip(), *lacking, ""]).lstrip().encode())
-
-
-def _move_tracking(root: Path, profile: Profile) -> None:
-    """Tracks the content where it lies now, so that DVC's file names the right place."""
-    if profile.profile.permission == "licence":
-        return
-    import logging
-
-    from dvc.repo import Repo
-
-    logging.getLogger("dvc").setLevel(logging.ERROR)
-    with contextlib.chdir(root), Repo(str(root), _wait_for_lock=True) as repo:
-        repo.add(f"{ACCEPTED}/{profile.id}/{CONTENT}")
-
-
-def _bring_instrument(root: Path, profile: Profile) -> None:
-    """Takes along the questionnaire that an import wrote beside it; never over another."""
-    if profile.profile.opinions is None:
-        return
-    name = profile.profile.opinions.instrument
-    source = root / PROPOSALS / f"{name}.instrument.yaml"
-    target = root / "registry" / "instruments" / f"{name}.yaml"
-    if source.is_file() and not target.exists():
-        write_atomically(target, source.read_bytes())
-
-
 def suspend(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt:
     """Takes a profile out of every gathering, until it is accepted or admitted again."""
     return add_event(root, folder, "suspended", by, reason)
@@ -245,15 +276,20 @@ def add_event(
     happening: Happening,
     by: Sequence[str],
     reason: str,
+    signer: Signer | None = None,
     **more: Any,
 ) -> Receipt:
-    """Adds one event, chained to the last; raises RefusedError where it cannot happen now."""
+    """Adds one event, chained to the last; raises RefusedError where it cannot happen now.
+
+    A signer signs the event as the steward; `more` are the event's own details.
+    """
     with one_at_a_time(root, "profiles"):
         profile, problems = read_profile(folder, root)
         if profile is None or problems:
             raise ProblemsError(problems)
         life = profile.life
-        if broken := next(chain_problems(life), None):
+        broken = next(chain_problems(life), None) or next(broken_words(profile.profile, life), None)
+        if broken:
             raise RefusedError(
                 f"the chain of events is broken: {broken}",
                 where=relative(folder, root),
@@ -263,7 +299,9 @@ def add_event(
         kind, revision = profile.profile.kind, profile.profile.revision
         if why := refusal(life, happening, kind, revision, profile.digest):
             raise RefusedError(why, where=relative(folder, root))
-        event = Event(
+        steward = profile.profile.steward
+        event = _event(
+            relative(folder, root),
             event=happening,
             revision=revision,
             on=today().isoformat(),
@@ -271,8 +309,16 @@ def add_event(
             reason=reason,
             profile_sha256=profile.digest,
             previous=life.last,
+            steward_key=steward.key if steward else None,
             **more,
         )
+        event = signed(profile.id, event, signer) if signer else event
+        if lacking := lacks(profile.profile, life.events, event):
+            raise RefusedError(
+                lacking,
+                where=relative(folder, root),
+                why="nobody else speaks for those whose profile it is",
+            )
         path = folder / "events" / f"{len(life.events) + 1:04}-{happening}.yaml"
         content = _dump(event)
         # Written aside: a reader of the folder must never meet a file that is no event yet.
@@ -292,6 +338,18 @@ def add_event(
     )
 
 
+def _event(where: str, **given: Any) -> Event:
+    """An event from what a person gave; raises UsageError with all that is wrong in it."""
+    try:
+        return Event(**given)
+    except ValidationError as error:
+        said = [
+            f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}"
+            for one in error.errors()
+        ]
+        raise UsageError("; ".join(said).removeprefix(": "), where=where) from None
+
+
 _UNDO: dict[str, str] = {
     "submitted": "remove the proposal's folder; nothing else was changed",
     "validated": "it undoes itself: a changed proposal is checked again",
@@ -301,13 +359,18 @@ _UNDO: dict[str, str] = {
     "suspended": "chorus profile resume {id}",
     "withdrawn": "it cannot be undone; a new profile can be proposed",
     "release-reviewed": "add another review with `granted: false`",
+    "item-withdrawn": "it cannot be undone; its author may offer it again under another id",
+    "objected": "two maintainers answer it: chorus profile answer {id}",
+    "answered": "whoever objected can object again, with another reason",
+    "release-noticed": "nothing is to be undone: a notice only starts the time to say no",
+    "release-held": "chorus profile hold {id} --lift",
+    "release-freed": "chorus profile hold {id}",
+    "floor-decided": "change the words: a decision counts for exactly what lay there",
 }
 
 
 def _dump(event: Event) -> bytes:
     """An event as YAML that strict readers take: text in quotes, no anchors."""
-    data = event.model_dump(mode="json", exclude_none=True, exclude_defaults=False)
-    if not data.get("for_community"):
-        data.pop("for_community", None)
+    data = event.model_dump(mode="json", exclude_defaults=True)
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100, default_style=None)
     return text.encode()

@@ -14,15 +14,17 @@ from typing import Any
 from registry.artifact import FileEntry, Hasher, content_digest
 from registry.consent import Use
 from registry.errors import Place, Problem, RefusedError, relative
+from registry.event_details import ReleaseReview
 from registry.profile import SCHEMA_VERSION, ValueProfile
-from registry.profile_life import ACTIVE, EVENT_NAME, Life, ReleaseReview, Stage, read_life
+from registry.profile_life import ACTIVE, EVENT_NAME, Life, Stage, read_life
 from registry.profile_tables import HELD_OUT, SHAPES, Read, Shape, read_table
 from registry.profile_v1 import ValueProfileV1, upgraded
+from registry.stewardship import broken_words
 from registry.strict_yaml import Document, read, typed
 
 CONTENT = "content"
 """Where the tables lie that are held by consent or mandate: tracked by DVC, never in Git."""
-_NO_TEXT = frozenset({"id", "author", "foundations", "values", "item"})
+NO_TEXT = frozenset({"id", "author", "foundations", "values", "item"})
 """Columns that hold names of things, not words of the community."""
 TABLES = tuple(shape.file for shape in SHAPES)
 """Every table that a profile folder may hold."""
@@ -91,7 +93,7 @@ class Profile:
 
     def refusal(self, use: Use, today: dt.date) -> tuple[str, str] | None:
         """Why a use is not granted on a day, with the mend; None where it is granted."""
-        if changed := self._changed():
+        if changed := self._changed() or self._unsigned:
             return changed
         consent = self.profile.consent
         if use != "publish-weights" or self.profile.permission != "licence":
@@ -108,12 +110,19 @@ class Profile:
     def _changed(self) -> tuple[str, str] | None:
         """Whether the profile is another than the one that was accepted."""
         settled = self.life.settled()
-        if settled is None or not settled.chained or settled.event.profile_sha256 == self.digest:
+        if settled is None or not settled.chained or self.life.content_now() == self.digest:
             return None
         what = (
             f"covers what was {settled.event.event} on {settled.event.on}, not what lies here now"
         )
         return what, f"have the change reviewed (`chorus profile status {self.id}` says how)"
+
+    @cached_property
+    def _unsigned(self) -> tuple[str, str] | None:
+        """Whether it rests on a word of its steward that does not stand."""
+        broken = next(broken_words(self.profile, self.life), None)
+        mend = f"run `chorus profile status {self.id} --verify`, and restore the events from Git"
+        return (f"rests on an event that does not stand: {broken}", mend) if broken else None
 
     def require(self, use: Use, today: dt.date, where: str) -> None:
         """Raises RefusedError unless the permission grants a use on a day."""
@@ -242,7 +251,7 @@ def _across(profile: Profile, tables: Mapping[str, Read[Any]]) -> Iterator[Probl
                     yield _at(profile, name, line, f"values: no value has the id {value!r}",
                               "name an id from values.csv")  # fmt: skip
     examples = tables.get("examples.jsonl")
-    few = 5
+    few = 5 - _taken_back(profile, "examples.jsonl")
     if profile.profile.described_by_itself and examples and len(examples.rows) < few:
         yield _at(profile, "examples.jsonl", 1, f"holds {len(examples.rows)} examples",
                   f"write at least {few}")  # fmt: skip
@@ -250,11 +259,30 @@ def _across(profile: Profile, tables: Mapping[str, Read[Any]]) -> Iterator[Probl
     for shape in SHAPES:
         read = tables.get(shape.file)
         needed = read is not None and profile.profile.kind in shape.required
-        if read and needed and not read.rows and not read.problems:
+        taken = _taken_back(profile, shape.file)
+        if read and needed and not read.rows and not read.problems and not taken:
             yield _at(profile, shape.file, 1, "has no rows", "add at least one")
     for name in ("opinions.csv", "evaluation/opinions.csv"):
         yield from _opinion_problems(profile, name, tables)
     yield from _same_options(profile, tables)
+    yield from _came_back(profile, tables)
+
+
+def _taken_back(profile: Profile, table: str) -> int:
+    """How many rows of a table members took back: what is left need not be as many as before."""
+    return sum(name == table for name, _ in profile.life.left())
+
+
+def _came_back(profile: Profile, tables: Mapping[str, Read[Any]]) -> Iterator[Problem]:
+    """Rows that a member took back and that stand there again."""
+    left = profile.life.left()
+    for name in tables if left else ():
+        shape = shape_of(name)
+        for line, row in _lines(tables, name):
+            if event := left.get((name.removeprefix("evaluation/"), shape.identity(row))):
+                what = f"{shape.identity(row)!r} was taken back on {event.on} by a member"
+                mend = "leave it out; its author may offer it again under another id"
+                yield _at(profile, name, line, what, mend)
 
 
 def _rows(tables: Mapping[str, Read[Any]], name: str) -> tuple[Any, ...]:
@@ -278,7 +306,7 @@ def _off_limits(profile: Profile, tables: Mapping[str, Read[Any]]) -> Iterator[P
     either = "|".join(re.escape(_folded(term)) for term in terms)
     pattern = re.compile(rf"(?<!\w)(?:{either})(?!\w)")
     for shape in SHAPES:
-        texts = [name for name in shape.columns if name not in _NO_TEXT]
+        texts = [name for name in shape.columns if name not in NO_TEXT]
         for line, row in _lines(tables, shape.file):
             said = " ".join(str(getattr(row, name) or "") for name in texts)
             if found := pattern.search(_folded(said)):

@@ -9,7 +9,7 @@ from registry import git
 from registry.errors import ProblemsError, UsageError, relative
 from registry.graph import Graph, load_graph
 from registry.ground import Revision
-from registry.profile_desk import ACCEPTED, PROPOSALS
+from registry.profile_content import ACCEPTED, PROPOSALS
 from registry.profile_folder import CONTENT, TABLES, Profile, read_profile
 
 

@@ -12,13 +12,22 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from registry.consent import Date
 from registry.errors import Problem, relative
-from registry.profile import Kind, Sha256
+from registry.event_details import (
+    DETAILS,
+    OF,
+    Answer,
+    FloorDecision,
+    LeftItem,
+    ReleaseMatter,
+    ReleaseReview,
+)
+from registry.profile import Kind, PublicKey, Sha256
 from registry.strict_yaml import read, typed
 from registry.typed import Frozen
 
@@ -34,17 +43,23 @@ Happening = Literal[
     "suspended",
     "withdrawn",
     "release-reviewed",
+    "item-withdrawn",
+    "objected",
+    "answered",
+    "release-noticed",
+    "release-held",
+    "release-freed",
+    "floor-decided",
 ]
 ACTIVE: frozenset[Stage] = frozenset({"accepted", "admitted"})
-EVENT_NAME = re.compile(
-    r"[0-9]{4}-(submitted|validated|reviewed|accepted|admitted|suspended|withdrawn"
-    r"|release-reviewed)\.yaml"
-)
+EVENT_NAME = re.compile(rf"[0-9]{{4}}-({'|'.join(get_args(Happening))})\.yaml")
+STEWARD = "steward:"
+"""How the name of a steward begins, in `by`."""
 REVIEWS = 2
 """How many different people must have reviewed a profile before models are made from it."""
 _AFTER: dict[str, frozenset[Stage]] = {
     "submitted": frozenset({"draft", "submitted", "validated", "reviewed", "accepted", "admitted",
-                            "suspended"}),
+                            "suspended", "withdrawn"}),
     "validated": frozenset({"submitted"}),
     "reviewed": frozenset({"validated", "reviewed"}),
     "accepted": frozenset({"validated", "reviewed", "suspended"}),
@@ -54,23 +69,21 @@ _AFTER: dict[str, frozenset[Stage]] = {
                             "suspended"}),
 }  # fmt: skip
 """In which stage each event can happen."""
-
-
-class ReleaseReview(Frozen):
-    """Whether weights that rest on licensed figures may be published, and why.
-
-    A licence says that figures may be used. It does not say that the people behind them are well
-    served by a published model, so a person looks at that and writes down what they found.
-    """
-
-    purpose: str = Field(min_length=20, max_length=1000)
-    """What a published model is for."""
-    identifiability: str = Field(min_length=20, max_length=1000)
-    """Whether anybody could be recognised from it."""
-    harm: str = Field(min_length=20, max_length=1000)
-    """What it could do to the people that it speaks about, and what stands against that."""
-    granted: bool
-    """Whether weights may be published."""
+_STEPS: dict[str, Stage] = {stage: stage for stage in get_args(Stage)}
+"""Events that move a profile to another stage: the one of the same name."""
+_TAKEN_UP: frozenset[Stage] = ACTIVE | {"suspended"}
+_READ: frozenset[Stage] = _TAKEN_UP | {"submitted", "validated", "reviewed"}
+_ASIDE: dict[str, frozenset[Stage]] = {
+    "release-reviewed": ACTIVE,
+    "item-withdrawn": _TAKEN_UP,
+    "objected": _READ,
+    "answered": _READ,
+    "release-noticed": ACTIVE,
+    "release-held": _TAKEN_UP,
+    "release-freed": _TAKEN_UP,
+    "floor-decided": _READ | {"draft"},
+}
+"""Events that leave a profile in the stage where it is, and in which stages they can happen."""
 
 
 class Event(Frozen):
@@ -92,15 +105,35 @@ class Event(Frozen):
     """Digest of the event before it; nothing in the first."""
     for_community: bool = False
     """Whether the reviewer signs off on the community's own side."""
+    floor: bool = False
+    """Whether the reviewer looked at the floor: nobody is dehumanised or endangered."""
     review: ReleaseReview | None = None
     """What was found, where a release was reviewed."""
+    item: LeftItem | None = None
+    """The row that left, where a member took one back."""
+    answer: Answer | None = None
+    """What was answered, where somebody had objected."""
+    release: ReleaseMatter | None = None
+    """Which release, where the steward heard of one or holds it."""
+    decision: FloorDecision | None = None
+    """What was decided, where the floor had flagged something."""
+    steward_key: PublicKey | None = None
+    """The steward's public key, as the profile named it then."""
+    signature: str | None = Field(default=None, pattern=r"^[A-Za-z0-9+/]{86}==$")
+    """The steward's Ed25519 signature over all of the above, in base64."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if (self.event == "release-reviewed") != (self.review is not None):
-            raise ValueError("a review belongs to the event 'release-reviewed', and only there")
-        if self.for_community and self.event != "reviewed":
-            raise ValueError("for_community belongs to the event 'reviewed'")
+        for detail in DETAILS:
+            given, wanted = getattr(self, detail) is not None, OF.get(self.event) == detail
+            if given != wanted:
+                events = " or ".join(repr(name) for name, of in OF.items() if of == detail)
+                article = "an" if detail[0] in "ai" else "a"
+                raise ValueError(
+                    f"{article} {detail} belongs to the event {events}, and only there"
+                )
+        if (self.for_community or self.floor) and self.event != "reviewed":
+            raise ValueError("for_community and floor belong to the event 'reviewed'")
         if any("@" in name for name in self.by):
             raise ValueError("by: name a reference such as `maintainer:7`, never an address")
         return self
@@ -131,8 +164,7 @@ class Life:
         """Where the last event put it."""
         stage: Stage = "draft"
         for happened in self.events:
-            if happened.event.event != "release-reviewed":
-                stage = happened.event.event
+            stage = _STEPS.get(happened.event.event, stage)
         return stage
 
     def settled(self) -> Happened | None:
@@ -140,16 +172,63 @@ class Life:
         found = [h for h in self.events if h.event.event in ("accepted", "admitted")]
         return found[-1] if found else None
 
-    def reviewers(self, revision: int, profile: str) -> list[tuple[str, bool]]:
-        """Who reviewed exactly this content, and whether for the community."""
+    def reviewers(
+        self, revision: int, profile: str, *, floor: bool = False
+    ) -> list[tuple[str, bool]]:
+        """Who reviewed exactly this content, and whether for the community.
+
+        Content from which only a row was taken back since counts as the same. Maintainers who
+        attest the steward's word have not reviewed by that. With `floor`, only reviews count that
+        state that the reviewer looked at the floor.
+        """
+        same = self.content_before(profile)
         return [
-            (name, happened.event.for_community)
-            for happened in self.events
-            if happened.event.event == "reviewed"
-            and happened.event.revision == revision
-            and happened.event.profile_sha256 == profile
-            for name in happened.event.by
+            (name, event.for_community)
+            for event in (happened.event for happened in self.events)
+            if event.event == "reviewed"
+            and event.revision == revision
+            and event.profile_sha256 in same
+            and (event.floor or not floor)
+            for name in event.by
+            if not event.for_community or name.startswith(STEWARD) or len(event.by) == 1
         ]
+
+    def content_before(self, profile: str) -> set[str]:
+        """The digest of a profile, and those that it had before single rows left it."""
+        found = {profile}
+        for event in (happened.event for happened in reversed(self.events)):
+            if event.item and event.item.profile_after in found and event.profile_sha256:
+                found.add(event.profile_sha256)
+        return found
+
+    def content_now(self) -> str | None:
+        """The digest that the profile must have: as it was settled, less the rows that left."""
+        settled = self.settled()
+        wanted = settled.event.profile_sha256 if settled else None
+        later = self.events[self.events.index(settled) + 1 :] if settled else ()
+        for event in (happened.event for happened in later):
+            if event.item and event.profile_sha256 == wanted:
+                wanted = event.item.profile_after
+        return wanted
+
+    def objections(self) -> list[Happened]:
+        """Every objection, answered or not."""
+        return [happened for happened in self.events if happened.event.event == "objected"]
+
+    def answer_to(self, objection: Happened) -> Event | None:
+        """What was answered to an objection; None while it waits."""
+        name = objection.file.removesuffix(".yaml")
+        answers = [h.event for h in self.events if h.event.answer]
+        return next((e for e in answers if e.answer and e.answer.objection == name), None)
+
+    def unanswered(self) -> list[Happened]:
+        """The objections that nobody has answered yet."""
+        return [one for one in self.objections() if self.answer_to(one) is None]
+
+    def left(self) -> dict[tuple[str, str], Event]:
+        """The rows that members took back, each by its table and id."""
+        found = [happened.event for happened in self.events if happened.event.item]
+        return {(event.item.table, event.item.row): event for event in found if event.item}
 
     def release_review(self, revision: int) -> ReleaseReview | None:
         """The latest review for release of a revision."""
@@ -163,6 +242,9 @@ class Life:
     def last(self) -> str | None:
         """The digest of the last event."""
         return self.events[-1].sha256 if self.events else None
+
+
+_AT_ODDS = "a profile that is {} takes no event '{}'"
 
 
 def read_life(folder: Path, root: Path) -> tuple[Life, list[Problem]]:
@@ -196,22 +278,26 @@ def chain_problems(life: Life) -> Iterator[str]:
             yield f"{happened.file} stands at place {number}: one before it is missing"
         if happened.chained and event.previous != previous:
             yield f"{happened.file} follows another event than the one that stands before it"
-        if event.event != "release-reviewed":
+        if event.event in _STEPS:
             if happened.chained and stage not in _AFTER[event.event]:
                 yield f"{happened.file}: a profile that is {stage} cannot be {event.event}"
-            stage = event.event
+            stage = _STEPS[event.event]
+        elif happened.chained and stage not in _ASIDE[event.event]:
+            yield f"{happened.file}: it cannot happen to a profile that is {stage}"
         previous = happened.sha256
 
 
 def refusal(life: Life, happening: Happening, kind: Kind, revision: int, profile: str) -> str:
     """Why an event cannot happen now; nothing where it can."""
     stage = life.stage
-    if happening == "release-reviewed":
-        return "" if stage in ACTIVE else f"a profile that is {stage} has no release to review"
+    if happening not in _STEPS:
+        return "" if stage in _ASIDE[happening] else _AT_ODDS.format(stage, happening)
     if stage not in _AFTER[happening]:
         return f"a profile that is {stage} cannot be {happening}"
     if happening in ("accepted", "admitted"):
-        return _not_settled(life.reviewers(revision, profile), happening, kind)
+        # What was taken up before reviewers were asked about the floor is not asked again.
+        reviewers = life.reviewers(revision, profile, floor=stage != "suspended")
+        return _not_settled(reviewers, happening, kind)
     return ""
 
 

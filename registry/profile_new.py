@@ -13,8 +13,8 @@ import yaml
 from registry.artifact import write_atomically
 from registry.errors import UsageError, relative
 from registry.profile import SCHEMA_VERSION
-from registry.profile_desk import ACCEPTED, PROPOSALS
-from registry.profile_folder import CONTENT
+from registry.profile_content import ACCEPTED, PROPOSALS
+from registry.profile_folder import CONTENT, read_profile
 from registry.profile_tables import EXAMPLES, GUIDANCE, NORMS, VALUES, Shape
 
 USES = {
@@ -74,6 +74,14 @@ def write_proposal(root: Path, answers: Answers) -> Path:
     folder = root / PROPOSALS / answers.id
     for taken in (folder, root / ACCEPTED / answers.id):
         if taken.exists():
+            before = read_profile(taken, root)[0]
+            if before is not None and before.stage == "withdrawn":
+                raise UsageError(
+                    "belongs to a community that withdrew",
+                    where=relative(taken, root),
+                    why="what is said under it would seem to come from those who left",
+                    mend="choose another id; docs/profiles.md says how the same community returns",
+                )
             raise UsageError(
                 "is taken",
                 where=relative(taken, root),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from registry.errors import ChorusError
+from registry.held_out import instrument_share, kept_back
 from registry.profile_folder import Profile
 from registry.profile_tables import held_out
 from registry.project import load_project
@@ -47,11 +48,11 @@ def preview(profile: Profile, root: Path) -> tuple[list[Taught], list[Dropped]]:
     """Everything that would be taught, and everything that would not."""
     taught: list[Taught] = []
     dropped: list[Dropped] = []
-    share = profile.profile.evaluation.held_out_share
     asked = profile.profile.opinions
     instrument = asked.instrument if asked else ""
-    kept = [(row, held_out(profile.id, item, share)) for row, item in _rows(profile)]
     questions = held_out_share(root, instrument)
+    back_here = set(kept_back(profile, questions))
+    kept = [(row, (row.table, row.id) in back_here) for row in _rows(profile)]
     kept += [(row, held_out(instrument, row.id, questions)) for row in _opinions(profile, root)]
     for row, back in kept:
         if back:
@@ -64,14 +65,9 @@ def preview(profile: Profile, root: Path) -> tuple[list[Taught], list[Dropped]]:
 def held_out_share(root: Path, instrument: str) -> float:
     """The share of a questionnaire's items that its declaration holds out; 0 where none does."""
     try:
-        declared = load_project(root).declarations.values()
+        return instrument_share(load_project(root), instrument)
     except ChorusError:
         return 0.0
-    for one in declared:
-        params = one.params.model_dump(mode="json")
-        if params.get("instrument") == f"registry/instruments/{instrument}.yaml":
-            return float(params.get("held_out_share", 0))
-    return 0.0
 
 
 def mixed(rows: list[Taught], count: int = SHOWN) -> list[Taught]:
@@ -85,20 +81,17 @@ def mixed(rows: list[Taught], count: int = SHOWN) -> list[Taught]:
     return found[:count]
 
 
-def _rows(profile: Profile) -> Iterator[tuple[Taught, str]]:
+def _rows(profile: Profile) -> Iterator[Taught]:
     tables = profile.tables()
     for row in _of(tables, "examples.jsonl"):
-        shown = Taught("examples.jsonl", row.id, row.prompt, row.preferred, row.dispreferred)
-        yield shown, row.item or row.id
+        yield Taught("examples.jsonl", row.id, row.prompt, row.preferred, row.dispreferred)
     for row in _of(tables, "norms.csv"):
         answer = f"{_JUDGED[row.judgement]} {row.rule}"
-        yield Taught("norms.csv", row.id, row.situation, answer), row.item or row.id
+        yield Taught("norms.csv", row.id, row.situation, answer)
     for row in _of(tables, "guidance.csv"):
-        shown = Taught("guidance.csv", row.id, row.when, row.prefer, row.avoid or "")
-        yield shown, row.id
+        yield Taught("guidance.csv", row.id, row.when, row.prefer, row.avoid or "")
     for row in _of(tables, "preferences.jsonl"):
-        shown = Taught("preferences.jsonl", row.id, row.prompt, row.chosen, row.rejected)
-        yield shown, row.item or row.id
+        yield Taught("preferences.jsonl", row.id, row.prompt, row.chosen, row.rejected)
 
 
 def _of(tables: dict[str, Any], name: str) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from registry.impact import artifacts_on, releases_on
 from registry.profile_desk import settling
 from registry.profile_folder import Profile, read_profile
 from registry.profile_life import chain_problems, refusal
+from registry.stewardship import broken_words, unattested
 
 
 def standing(root: Path, folder: Path, *, verify: bool) -> dict[str, Any]:
@@ -35,11 +36,20 @@ def standing(root: Path, folder: Path, *, verify: bool) -> dict[str, Any]:
         "expires": community.consent.expires_on,
         "events": [h.file.removesuffix(".yaml") for h in profile.life.events],
         "unchained": [h.file for h in profile.life.events if not h.chained] if verify else [],
-        "chain": list(chain_problems(profile.life)) if verify else [],
+        "chain": _chain(profile) if verify else [],
+        "unattested": list(unattested(community, profile.life)) if verify else [],
+        "steward's key": community.steward.key if community.steward else None,
+        "objections": [h.file.removesuffix(".yaml") for h in profile.life.unanswered()],
+        "taken back": [f"{table}:{row}" for table, row in profile.life.left()],
         "artifacts": [touched.node for touched in artifacts_on(root, profile.id)],
         "releases": [name.tag for name in releases_on(root, profile.id)],
         "digest": profile.digest,
     }
+
+
+def _chain(profile: Profile) -> list[str]:
+    """What is wrong with its events: their chain, the steward's word, and what they lead to."""
+    return [*chain_problems(profile.life), *broken_words(profile.profile, profile.life)]
 
 
 def _next(profile: Profile) -> str | None:

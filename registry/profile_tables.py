@@ -221,6 +221,10 @@ class Shape(Generic[Row]):
         """The columns, in order."""
         return tuple(self.model.model_fields)
 
+    def identity(self, row: Row) -> str:
+        """What a row goes by: its id; of opinions, the item that all options share."""
+        return str(getattr(row, self.key or "item"))
+
 
 ALL = ("self-described", "survey-population", "opinion-cluster")
 VALUES = Shape("values.csv", Value, required=("self-described",))

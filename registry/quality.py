@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registry.artifact import CheckResult
-from registry.declaration import ARGUMENTS, Expectation
+from registry.declaration import ARGUMENTS, HELD_OUT_EXPECTATION, Expectation
 from registry.errors import ContractError
+from registry.held_out import HeldOut
 
 if TYPE_CHECKING:
     import duckdb
@@ -80,8 +81,18 @@ def arguments(expectation: Expectation) -> dict[str, Any]:
     return {name: value for name, value in dumped.items() if value is not None}
 
 
-def check(files: Path, contract: Sequence[Expectation]) -> tuple[Verdict, ...]:
-    """Checks every expectation against the Parquet files below `files`."""
+def asks_what_is_held_out(contract: Sequence[Expectation]) -> bool:
+    """Whether a contract can be checked only by somebody who knows what is held out."""
+    return any(e.expect == HELD_OUT_EXPECTATION for e in contract)
+
+
+def check(
+    files: Path, contract: Sequence[Expectation], held_out: HeldOut | None = None
+) -> tuple[Verdict, ...]:
+    """Checks every expectation against the Parquet files below `files`.
+
+    `held_out` is what no row may bear or come from, where the contract asks for that.
+    """
     if not contract:
         return ()
     import duckdb
@@ -89,12 +100,14 @@ def check(files: Path, contract: Sequence[Expectation]) -> tuple[Verdict, ...]:
     verdicts: dict[int, Verdict] = {}
     with duckdb.connect() as connection:
         connection.execute(f"set disabled_optimizers = '{_TRUSTS_STATISTICS}'")
+        if asks_what_is_held_out(contract):
+            _list_held_out(connection, held_out or HeldOut())
         for table in sorted({e.table for e in contract}):
             numbered = [(i, e) for i, e in enumerate(contract) if e.table == table]
-            for (index, _), verdict in zip(
-                numbered, _check_table(connection, files, [e for _, e in numbered]), strict=True
-            ):
-                verdicts[index] = verdict
+            found = _check_table(connection, files, [e for _, e in numbered])
+            for (index, given), verdict in zip(numbered, found, strict=True):
+                known = given.expect != HELD_OUT_EXPECTATION or (held_out and held_out.known_from)
+                verdicts[index] = verdict if known else Verdict(given, 1, detail=_NOBODY_SAYS)
     return tuple(verdicts[index] for index in range(len(contract)))
 
 
@@ -139,14 +152,14 @@ def _check_table(
         elif expectation.expect == "expect_table_columns_to_match_set":
             verdicts[index] = _match_columns(expectation, list(types))
         else:
-            aggregates[index] = _aggregate(expectation)
+            aggregates[index] = _aggregate(expectation, types)
     values = _values(connection, source, list(aggregates.values()))
     for index, value in zip(aggregates, values, strict=True):
         given = expectations[index]
         if isinstance(value, duckdb.Error):
             verdicts[index] = Verdict(given, 1, detail=_unfit(given, types))
         else:
-            verdicts[index] = _verdict(connection, source, given, value)
+            verdicts[index] = _verdict(connection, source, given, value, types)
     return [verdicts[index] for index in range(len(expectations))]
 
 
@@ -189,7 +202,11 @@ def _match_columns(expectation: Expectation, columns: Sequence[str]) -> Verdict:
 
 
 def _verdict(
-    connection: duckdb.DuckDBPyConnection, source: str, expectation: Expectation, value: Any
+    connection: duckdb.DuckDBPyConnection,
+    source: str,
+    expectation: Expectation,
+    value: Any,
+    types: Mapping[str, str],
 ) -> Verdict:
     kind = expectation.expect
     if kind == "expect_table_row_count_to_be_between":
@@ -200,7 +217,7 @@ def _verdict(
     broken = int(value)
     if broken == 0:
         return Verdict(expectation, 0)
-    condition = _broken_row(expectation)
+    condition = _broken_row(expectation, types)
     if condition is None:
         repeated = _repeated(expectation, source)
         ((broken,),) = connection.execute(f"select sum(times) from (select {repeated})").fetchall()
@@ -231,8 +248,8 @@ def _mean(expectation: Expectation, value: Any) -> Verdict:
     return Verdict(expectation, int(outside), detail=f"found {float(value):.6g} (the mean)")
 
 
-def _aggregate(expectation: Expectation) -> str:
-    condition = _broken_row(expectation)
+def _aggregate(expectation: Expectation, types: Mapping[str, str]) -> str:
+    condition = _broken_row(expectation, types)
     if condition is not None:
         return f"count(*) filter (where {condition})"
     match expectation.expect:
@@ -260,7 +277,9 @@ def _repeated(expectation: Expectation, source: str) -> str:
     return f"count(*) as times from {source} where {_given(expectation)} {grouped}"
 
 
-def _broken_row(expectation: Expectation) -> str | None:
+def _broken_row(  # noqa: PLR0911 - one for each expectation
+    expectation: Expectation, types: Mapping[str, str]
+) -> str | None:
     """The SQL condition of a row that breaks an expectation; None where it is not about rows."""
     column = _name(expectation.column) if expectation.column is not None else ""
     match expectation.expect:
@@ -275,8 +294,45 @@ def _broken_row(expectation: Expectation) -> str | None:
             return f"cast({column} as varchar) not in ({allowed})"
         case "expect_column_values_to_match_regex":
             return f"not regexp_matches({column}, {_literal(expectation.regex or '')})"
+        case "expect_column_values_to_not_be_held_out":
+            return _held_out(column, types[str(expectation.column)], owned="community" in types)
         case _:
             return None
+
+
+_NOBODY_SAYS = "nothing that it is made from says which items are held out, so nothing is proved"
+_OF = "chr(31)"
+"""What parts a community from the id of its own row, where both are compared as one text."""
+
+
+def _list_held_out(connection: duckdb.DuckDBPyConnection, held_out: HeldOut) -> None:
+    """Puts what is held out where queries can look it up."""
+    connection.execute("create temp table held_out (id varchar, own varchar)")
+    rows = [[one, None] for one in sorted(held_out.ids)]
+    rows += [[one, of] for of, one in sorted(held_out.own)]
+    if rows:
+        connection.executemany("insert into held_out values (?, ?)", rows)
+
+
+def _held_out(column: str, kind: str, *, owned: bool) -> str:
+    """The SQL condition of a row that bears a held-out id, or has one among its parents.
+
+    Where rows name their community, the ids of a profile's own rows count for that one alone.
+    """
+    values = (
+        f"cast({column} as varchar[])" if kind.endswith("[]") else f"[cast({column} as varchar)]"
+    )
+    everywhere = "where own is null" if owned else ""
+    found = [f"list_has_any({values}, {_listed('id', everywhere)})"]
+    if owned:
+        named = f"list_transform({values}, lambda one: cast(community as varchar) || {_OF} || one)"
+        listed = _listed(f"own || {_OF} || id", "where own is not null")
+        found.append(f"list_has_any({named}, {listed})")
+    return f"({' or '.join(found)})"
+
+
+def _listed(what: str, where: str) -> str:
+    return f"coalesce((select list({what}) from held_out {where}), [])"
 
 
 def _outside(expectation: Expectation, value: str) -> str:

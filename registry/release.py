@@ -28,12 +28,14 @@ from registry.artifact import (
     sync_tree,
     write_atomically,
 )
-from registry.card import Card, plain, write_card
+from registry.card import Card, write_card
 from registry.consent import today
 from registry.errors import ChorusError, ExitCode, IntegrityError, UsageError
 from registry.graph import Graph, Node
 from registry.ground import WorkingTree
 from registry.lineage import verify
+from registry.notices import is_retired
+from registry.release_terms import terms
 from registry.status import Status, status
 from registry.store import lock_path
 from registry.typed import Frozen
@@ -91,6 +93,10 @@ class Name:
     def folder(self) -> str:
         """Where the release lies, from the project's root."""
         return f"{RELEASES}/{self.name}/{self.version}"
+
+    def card(self, root: Path) -> Path:
+        """Its card."""
+        return root / self.folder / "README.md"
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
@@ -156,6 +162,7 @@ def checklist(graph: Graph, node: Node, name: Name) -> list[Check]:
         _bytes_hold(graph, node),
         Check("no contract is broken", "; ".join(_broken_contracts(graph, chain))),
         *_permissions(graph, node),
+        *_terms(graph, node, name),
         Check("its files are safetensors, JSON and text", ", ".join(_foreign(graph, node))),
         *_git(graph, chain, name),
     ]
@@ -194,6 +201,16 @@ def _permissions(graph: Graph, node: Node) -> Iterator[Check]:
         if not problem and not profile.active:
             problem = f"the profile is {profile.stage}"
         yield Check(sentence, problem, ExitCode.REFUSED)
+
+
+def _terms(graph: Graph, node: Node, name: Name) -> Iterator[Check]:
+    """What people can hold against it: objections, and the word of stewards."""
+    manifest = graph.artifact(node).read_manifest()
+    content = manifest.content if manifest else ""
+    for community in graph.permissions(node):
+        profile = graph.project.profiles[community]
+        for term in terms(profile, name.name, name.version, content, today()):
+            yield Check(term.sentence, term.problem, ExitCode.REFUSED)
 
 
 def _foreign(graph: Graph, node: Node) -> list[str]:
@@ -334,32 +351,6 @@ def read_statement(root: Path, name: Name) -> tuple[Statement, str]:
     return statement, commit
 
 
-_NOTICE = ("<!-- chorus:notice -->", "<!-- chorus:end of notice -->")
-
-
-def retire(root: Path, name: Name, notice: str) -> None:
-    """Puts a notice on top of a release's card; nothing else of the release changes."""
-    card = root / name.folder / "README.md"
-    if not card.is_file():
-        return
-    text = without_notice(card.read_text(encoding="utf-8"))
-    head, _, body = text.partition("\n---\n\n")
-    said = f"{_NOTICE[0]}\n> **Retired.** {plain(notice)}\n{_NOTICE[1]}\n\n"
-    write_atomically(card, f"{head}\n---\n\n{said}{body}".encode())
-
-
-def without_notice(text: str) -> str:
-    """A card as it was released: a notice that was added later is left out."""
-    start, end = (re.escape(mark) for mark in _NOTICE)
-    return re.sub(rf"{start}\n> \*\*Retired\.\*\*[^\n]*\n{end}\n\n", "", text)
-
-
-def is_retired(root: Path, name: Name) -> bool:
-    """Whether a release carries a notice."""
-    card = root / name.folder / "README.md"
-    return card.is_file() and _NOTICE[0] in card.read_text(encoding="utf-8")
-
-
 def listing(root: Path) -> list[dict[str, Any]]:
     """Every release that is tagged here, by name and version."""
     tags = git.ask(root, "for-each-ref", "--format=%(refname:strip=2)", "refs/tags").split()
@@ -377,7 +368,7 @@ def listing(root: Path) -> list[dict[str, Any]]:
                 "released_on": statement.released_on,
                 "commit": commit[:10],
                 "content": statement.content,
-                "retired": is_retired(root, name),
+                "retired": is_retired(name.card(root)),
             }
         )
     return found

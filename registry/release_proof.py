@@ -13,13 +13,12 @@ from registry.errors import IntegrityError
 from registry.graph import Graph
 from registry.ground import Revision
 from registry.lineage import Hop, HopState, Verification, verify
+from registry.notices import has_notice, without_notice
 from registry.release import (
     STATEMENT,
     Name,
     Statement,
-    is_retired,
     read_statement,
-    without_notice,
 )
 
 
@@ -47,7 +46,7 @@ def _verify_folder(root: Path, name: Name, statement: Statement, commit: str) ->
         found = {entry.path: entry.sha256 for entry in Hasher(None).tree(folder)}
     except IntegrityError as error:
         return Hop(f"release {name}", "broken", "", (f"{error.where}: {error.what}",))
-    if is_retired(root, name):
+    if has_notice(name.card(root)):
         released = without_notice((folder / "README.md").read_text(encoding="utf-8"))
         found["README.md"] = hashlib.sha256(released.encode()).hexdigest()
     held = git.content(root, commit, f"{name.folder}/{STATEMENT}")

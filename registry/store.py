@@ -176,6 +176,19 @@ def sync(graph: Graph) -> list[str]:
     return changed
 
 
+def forget(root: Path, nodes: Iterable[str]) -> None:
+    """Takes the records of nodes out of their locks: what they name is gone."""
+    with one_at_a_time(root, "sync"):
+        for node in nodes:
+            name, _, community = node.partition("@")
+            path = root / lock_path(community or None)
+            lock = _load_lock(path)
+            if name in (lock.get("stages") or {}):
+                del lock["stages"][name]
+                text = yaml.dump(lock, Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=True)
+                write_atomically(path, text.encode())
+
+
 def require_synced(graph: Graph) -> None:
     """Raises UsageError where generated files are out of date, for stages run by DVC itself."""
     if drifted := drift(graph):

@@ -7,8 +7,10 @@ with the digests of the tables. Rows have none: the digest of a short sentence c
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from registry.artifact import write_atomically
 
@@ -37,7 +39,8 @@ class Tombstones:
         """The digests of erased tables."""
         found: set[str] = set()
         for path in self._folder.glob(f"*/{CONTENT}"):
-            found |= set(json.loads(path.read_bytes())["files"].values())
+            known = json.loads(path.read_bytes())
+            found |= {*known["files"].values(), *known.get("earlier", ())}
         return frozenset(found)
 
     def artifact(self, content: str) -> bool:
@@ -52,15 +55,33 @@ class Tombstones:
         return None
 
 
-def bury(root: Path, community: str, manifests: dict[str, bytes], tables: dict[str, str]) -> None:
-    """Writes the tombstones of a withdrawal, before anything is removed."""
+def bury(
+    root: Path,
+    community: str,
+    manifests: Iterable[bytes],
+    tables: Mapping[str, str],
+    earlier: Iterable[str] = (),
+) -> None:
+    """Writes the tombstones of a withdrawal, before anything is removed.
+
+    Args:
+        root: The project.
+        community: The profile that leaves, or that a row leaves.
+        manifests: The manifest of each artifact that goes.
+        tables: The digest of each table that goes, as it lies here.
+        earlier: Digests of what these tables were before.
+    """
     folder = root / FOLDER / community
-    for node, raw in manifests.items():
-        content = json.loads(raw)["content"][:12]
-        write_atomically(folder / f"{node}.{content}.json", raw)
-    if tables:
-        known = {}
-        if (folder / CONTENT).is_file():
-            known = json.loads((folder / CONTENT).read_bytes())["files"]
-        text = json.dumps({"schema_version": 1, "files": known | tables}, indent=2, sort_keys=True)
+    for raw in manifests:
+        manifest = json.loads(raw)
+        write_atomically(folder / f"{manifest['node']}.{manifest['content'][:12]}.json", raw)
+    known: dict[str, Any] = {"files": {}}
+    if (folder / CONTENT).is_file():
+        known = json.loads((folder / CONTENT).read_bytes())
+    before = set(known["files"].values())
+    files = known["files"] | tables
+    past = sorted({*known.get("earlier", ()), *earlier, *before} - {*files.values()})
+    if files or past:
+        content = {"schema_version": 1, "files": files} | ({"earlier": past} if past else {})
+        text = json.dumps(content, indent=2, sort_keys=True)
         write_atomically(folder / CONTENT, f"{text}\n".encode())

@@ -22,17 +22,20 @@ from registry.consent import today
 from registry.errors import ProblemsError, RefusedError, UsageError, relative
 from registry.graph import load_graph
 from registry.impact import Touched, artifacts_on, releases_on
+from registry.notices import add_notice
 from registry.objects import Objects
-from registry.profile_desk import ACCEPTED, Receipt, add_event
+from registry.profile_content import ACCEPTED
+from registry.profile_desk import Receipt, add_event
 from registry.profile_folder import CONTENT, TABLES, Profile, read_profile
-from registry.release import Name, retire
+from registry.release import Name
+from registry.signing import Signer
+from registry.stewardship import MAINTAINERS
 from registry.store import sync
 from registry.tombstones import bury
 
 FORGET = "chorus.forget"
 """Entry points that remove what other programs keep of an artifact, such as previews."""
-MAINTAINERS = 2
-_CANNOT_REACH = (
+CANNOT_REACH = (
     "other clones of this project, and their caches",
     "copies of releases that somebody downloaded",
     "influence that trained weights keep of what they learned",
@@ -78,7 +81,7 @@ class Done:
     remotes: dict[str, int] = field(default_factory=dict)
     releases: list[str] = field(default_factory=list)
     remake: list[str] = field(default_factory=list)
-    cannot_reach: tuple[str, ...] = _CANNOT_REACH
+    cannot_reach: tuple[str, ...] = CANNOT_REACH
 
 
 def plan(root: Path, folder: Path) -> Plan:
@@ -95,7 +98,7 @@ def plan(root: Path, folder: Path) -> Plan:
     retired_only = profile.profile.permission == "licence"
     agreed = profile.profile.withdrawal.releases if profile.profile.withdrawal else "retire"
     fates = tuple(
-        (touched, _fate(touched, agreed, retired_only=retired_only))
+        (touched, fate_of(touched, agreed, retired_only=retired_only))
         for touched in artifacts_on(root, profile.id)
     )
     return Plan(
@@ -110,7 +113,8 @@ def plan(root: Path, folder: Path) -> Plan:
     )
 
 
-def _fate(touched: Touched, agreed: str, *, retired_only: bool) -> Fate:
+def fate_of(touched: Touched, agreed: str, *, retired_only: bool) -> Fate:
+    """What becomes of an artifact, as `withdrawal.releases` agreed it."""
     if retired_only:
         return "kept, and no longer declared" if touched.alone else "kept until it is made again"
     if touched.kind != "model":
@@ -120,20 +124,22 @@ def _fate(touched: Touched, agreed: str, *, retired_only: bool) -> Fate:
     return "kept, as agreed, with a notice" if agreed == "leave-with-notice" else "removed"
 
 
-def withdraw(root: Path, given: Plan, by: Sequence[str], reason: str) -> Done:
+def withdraw(
+    root: Path, given: Plan, by: Sequence[str], reason: str, signer: Signer | None = None
+) -> Done:
     """Carries a plan out; the same call again finishes what was cut off."""
     profile = given.profile
     _require_right(profile, by)
     done = Done(receipt=None, remake=list(given.remake))
     if profile.stage != "withdrawn":
-        done.receipt = add_event(root, profile.folder, "withdrawn", by, reason)
+        done.receipt = add_event(root, profile.folder, "withdrawn", by, reason, signer)
     if not given.retired_only:
         _erase(root, given, done)
     for path in sync(load_graph(root)):
         done.removed += [path] if not (root / path).exists() else []
     notice = f"{profile.profile.name} withdrew on {today().isoformat()}: {reason}"
     for name in given.releases:
-        retire(root, name, notice)
+        add_notice(name.card(root), notice)
         done.releases.append(name.tag)
     return done
 
@@ -148,7 +154,13 @@ def _require_right(profile: Profile, by: Sequence[str]) -> None:
                 where=profile.id,
                 mend=f"the steward signs with --by {steward}",
             )
-    elif len(set(by)) < MAINTAINERS:
+    else:
+        require_two(profile, by)
+
+
+def require_two(profile: Profile, by: Sequence[str]) -> None:
+    """Raises RefusedError unless two different people are named."""
+    if len(set(by)) < MAINTAINERS:
         raise RefusedError(
             f"{MAINTAINERS} maintainers withdraw a profile of kind {profile.profile.kind}",
             where=profile.id,
@@ -162,18 +174,12 @@ def _erase(root: Path, given: Plan, done: Done) -> None:
     content = f"{ACCEPTED}/{profile.id}/{CONTENT}"
     manifests = {t.node: (root / t.path / MANIFEST).read_bytes() for t in given.removed}
     tables = {table: sha256_file(root / table) for table in given.tables}
-    bury(root, profile.id, manifests, tables)
+    bury(root, profile.id, manifests.values(), tables)
     erased = set().union(objects.tracked(content), *(objects.recorded(n) for n in manifests))
-    used = objects.in_use(manifests)
+    used = objects.in_use([*manifests, content])
     done.kept_objects = {digest: used[digest] for digest in erased & used.keys()}
     gone = erased - used.keys()
-    for touched in given.removed:
-        artifact = ArtifactPath(root / touched.path)
-        artifact.clear_scratch()
-        shutil.rmtree(artifact.directory, ignore_errors=True)
-        shutil.rmtree(root / ".chorus" / "runs" / touched.node, ignore_errors=True)
-        _forget(root, touched.node)
-        done.removed.append(touched.path)
+    done.removed += [remove(root, touched) for touched in given.removed]
     shutil.rmtree(root / content, ignore_errors=True)
     (root / f"{content}.dvc").unlink(missing_ok=True)
     done.removed.append(content)
@@ -181,9 +187,15 @@ def _erase(root: Path, given: Plan, done: Done) -> None:
     done.cache = objects.drop(gone)
 
 
-def _forget(root: Path, node: str) -> None:
+def remove(root: Path, touched: Touched) -> str:
+    """Removes an artifact with its runs and what other programs keep of it; returns its path."""
+    artifact = ArtifactPath(root / touched.path)
+    artifact.clear_scratch()
+    shutil.rmtree(artifact.directory, ignore_errors=True)
+    shutil.rmtree(root / ".chorus" / "runs" / touched.node, ignore_errors=True)
     for point in entry_points(group=FORGET):
-        point.load()(root, node)
+        point.load()(root, touched.node)
+    return touched.path
 
 
 def as_json(given: Plan) -> dict[str, Any]:
@@ -195,18 +207,25 @@ def as_json(given: Plan) -> dict[str, Any]:
         "artifacts": [touched.to_json() | {"fate": fate} for touched, fate in given.fates],
         "releases": [name.tag for name in given.releases],
         "remake": list(given.remake),
-        "cannot_reach": list(_CANNOT_REACH),
+        "cannot_reach": list(CANNOT_REACH),
     }
 
 
-def receipt_text(given: Plan, done: Done) -> str:
-    """The receipt: what was removed, what was retired, what cannot be reached, what to do next."""
-    lines = [f"Receipt: {given.profile.id}, withdrawn on {today().isoformat()}", ""]
+def receipt_text(head: str, done: Done, **more: Sequence[str]) -> str:
+    """The receipt: what was removed, what was retired, what cannot be reached, what to do next.
+
+    Args:
+        head: What happened, in a line.
+        done: What was done.
+        more: Further lists, by their titles.
+    """
+    lines = [f"Receipt: {head} on {today().isoformat()}", ""]
     if done.receipt:
         lines += [f"event    {done.receipt.event}", f"sha256   {done.receipt.sha256}", ""]
     remotes = "".join(f", {count} from the remote {name}" for name, count in done.remotes.items())
     removed = f"Stored objects removed: {done.cache} from the cache{remotes}."
     sections = {
+        **{title.replace("_", " "): list(entries) for title, entries in more.items()},
         "Removed": done.removed,
         "Kept, since another artifact holds the same bytes": [
             f"{digest} ({node})" for digest, node in sorted(done.kept_objects.items())
@@ -221,8 +240,8 @@ def receipt_text(given: Plan, done: Done) -> str:
     return "\n".join([*lines, removed, ""])
 
 
-def write_receipt(root: Path, given: Plan, text: str) -> Path:
+def write_receipt(root: Path, profile: str, text: str, name: str = "receipt") -> Path:
     """Keeps the receipt where the next commit takes it along."""
-    path = root / "registry" / "tombstones" / given.profile.id / "receipt.txt"
+    path = root / "registry" / "tombstones" / profile / f"{name}.txt"
     write_atomically(path, text.encode())
     return path

@@ -15,6 +15,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +37,7 @@ from assets.evaluation.predictors import (
     read_items,
     require_same_questionnaire,
 )
-from assets.opinion_tables import OpinionTable, read_opinions
+from assets.opinion_tables import OpinionTable, read_opinions, still_told
 from assets.rows import LIBRARIES, write_rows
 from registry.errors import MethodError
 from registry.method import Method, Role
@@ -106,6 +107,10 @@ def interval(value: float, again: Array, widened: float) -> tuple[float, float]:
     return value - margin, value + margin
 
 
+def _told(path: Path, options: Mapping[str, Sequence[str]]) -> dict[str, OpinionTable]:
+    return read_opinions(path, still_told(path, options))
+
+
 def run(context: Context) -> None:
     """Scores every model and baseline on every community, and draws the cross matrix."""
     from assets.evaluation.cross_matrix import draw, markdown
@@ -115,8 +120,8 @@ def run(context: Context) -> None:
     options = {item.id: item.options for item in items.values()}
     tables = {
         profile.id: (
-            read_opinions(profile.table("opinions.csv"), options),
-            read_opinions(profile.table("evaluation/opinions.csv"), options),
+            _told(profile.table("opinions.csv"), options),
+            _told(profile.table("evaluation/opinions.csv"), options),
         )
         for profile in context.profiles
     }
@@ -130,6 +135,10 @@ def run(context: Context) -> None:
     redrawn = {c: resample(t[1], params.resamples, source) for c, t in tables.items()}
     models = [read_answers(given.files) for given in context.inputs("answers")]
     require_same_questionnaire(models, items)
+    # A member may have taken an answer back: what every community still tells is compared.
+    items = {
+        i: item for i, item in items.items() if all(i in t for p in tables.values() for t in p)
+    }
     if twice := sorted({m.label for m in models if sum(o.label == m.label for o in models) > 1}):
         raise MethodError(f"the answers of {twice[0]} are given twice", mend="name each model once")
     predictors = baselines(items, learned, held)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from assets.opinion_tables import OpinionTable, read_opinions
+from assets.opinion_tables import OpinionTable, read_opinions, still_told
 from assets.option_prompt import ORDERS, Order, arrange, render
 from assets.rows import LIBRARIES, read_rows, row_id, write_rows
 from assets.sources.questionnaire import UNSEEN
@@ -23,7 +23,9 @@ from registry.typed import Frozen
 if TYPE_CHECKING:
     from registry.context import Context
 
-Reason = Literal["item held out for evaluation", "wording kept for evaluation"]
+Reason = Literal[
+    "item held out for evaluation", "wording kept for evaluation", "not in the profile's table"
+]
 
 
 class Params(Frozen):
@@ -33,11 +35,15 @@ class Params(Frozen):
     """The orders in which options are listed; small models lean on position."""
 
 
-def reason_to_reject(question: Mapping[str, Any]) -> Reason | None:
+def reason_to_reject(
+    question: Mapping[str, Any], opinions: Mapping[str, OpinionTable]
+) -> Reason | None:
     """Why a question may not be learned from."""
     if question["held_out"]:
         return "item held out for evaluation"
-    return "wording kept for evaluation" if question["wording"] == UNSEEN else None
+    if question["wording"] == UNSEEN:
+        return "wording kept for evaluation"
+    return None if question["item"] in opinions else "not in the profile's table"
 
 
 def learning_rows(
@@ -48,7 +54,7 @@ def learning_rows(
 ) -> Iterator[dict[str, Any]]:
     """One row for every question that may be learned from, in every order."""
     for question in questions:
-        if reason_to_reject(question):
+        if reason_to_reject(question, opinions):
             continue
         table = opinions[question["item"]]
         for order in orders:
@@ -74,10 +80,12 @@ def learning_rows(
             }
 
 
-def rejected_rows(questions: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def rejected_rows(
+    questions: list[dict[str, Any]], opinions: Mapping[str, OpinionTable]
+) -> Iterator[dict[str, Any]]:
     """The questions that were left out, each with its reason and the row that caused it."""
     for question in questions:
-        if reason := reason_to_reject(question):
+        if reason := reason_to_reject(question, opinions):
             yield {
                 "row_id": question["row_id"],
                 "item": question["item"],
@@ -102,12 +110,13 @@ def run(context: Context) -> None:
             mend="name the questionnaire that the profile's table answers",
         )
     options = {question["item"]: question["options"] for question in questions}
-    opinions = read_opinions(profile.table("opinions.csv"), options)
+    table = profile.table("opinions.csv")
+    opinions = read_opinions(table, still_told(table, options))
     rows = list(learning_rows(profile.id, questions, opinions, params.orders))
     write_rows(context.out / "items.parquet", rows)
     names = ("row_id", "item", "wording", "reason", "caused_by")
     schema = dict.fromkeys(names, polars.String)
-    write_rows(context.out / "rejected.parquet", list(rejected_rows(questions)), schema)
+    write_rows(context.out / "rejected.parquet", list(rejected_rows(questions, opinions)), schema)
 
 
 method = Method(

@@ -160,8 +160,8 @@ def norms(
     print_rows([(f"  {n:,}", f"rows left out: {why}") for why, n in done.left_out.items()])
     print_rows([("written:", str(path)) for path in done.paths])
     say(
-        "Nobody holds these norms as a body. A community takes those it agrees with into its own "
-        "norms.csv, and the lines of source.yaml into `sources:` of its profile.yaml."
+        "Nobody holds these norms as a body. A community takes those over that it holds too: "
+        "chorus profile adopt PROPOSAL FILE --rows ID"
     )
 
 

@@ -7,22 +7,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from registry.cli.deciding import (
+    By,
+    Reason,
+    SignWith,
+    Which,
+    and_sync,
+    place,
+    print_receipt,
+    signer,
+)
 from registry.cli.importing import import_app
 from registry.cli.output import Json, print_json, print_rows, say
-from registry.errors import ExitCode, UsageError, relative
+from registry.errors import ExitCode, relative
 
 if TYPE_CHECKING:
     from registry.errors import Problem
-    from registry.profile_desk import Receipt
     from registry.profile_new import Answers
-    from registry.withdrawal import Plan
 
 profile_app = typer.Typer(
     help="Value profiles: check, preview, review, accept, change, withdraw.", no_args_is_help=True
 )
-Which = Annotated[str, typer.Argument(help="A profile's or proposal's id, or its folder.")]
-By = Annotated[list[str], typer.Option("--by", help="Who decides, such as maintainer:7.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why, in a sentence.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,27 +36,16 @@ def register(app: typer.Typer) -> None:
     app.add_typer(profile_app, name="profile", rich_help_panel="Communities")
 
 
-def _place(which: str) -> tuple[Path, Path]:
-    """The project's root and the folder that is meant."""
-    from registry.profile_desk import folder_of
-    from registry.project import find_root
-
-    root = find_root()
-    return root, folder_of(root, which)
-
-
 @profile_app.command()
 def check(
     which: Which,
     form: Annotated[str, typer.Option("--format", help="`text`, `github` or `json`.")] = "text",
 ) -> None:
     """Look at a profile and say everything that is to be mended, all at once."""
-    from registry.profile_folder import check_tables, read_profile
+    from registry.profile_desk import check_all
 
-    root, folder = _place(which)
-    profile, problems = read_profile(folder, root)
-    if profile is not None:
-        problems += check_tables(profile)
+    root, folder = place(which)
+    problems = check_all(folder, root)
     _PRINTERS[form if form in _PRINTERS else "text"](problems, relative(folder, root))
     raise typer.Exit(ExitCode.CHECKS_FAILED if problems else ExitCode.OK)
 
@@ -103,52 +97,66 @@ _PRINTERS: dict[str, Any] = {"text": _print_text, "github": _print_github, "json
 
 
 @profile_app.command()
-def submit(which: Which, by: By, reason: Reason) -> None:
+def submit(which: Which, by: By, reason: Reason, sign_with: SignWith = None) -> None:
     """Hand a proposal in: it is checked, and reviewers can begin."""
     from registry.profile_desk import submit as act
 
-    root, folder = _place(which)
-    for receipt in act(root, folder, by, reason):
-        _print_receipt(receipt)
-    say(f"next: two people read it and run `chorus profile review {folder.name} --by ... `")
+    root, folder = place(which)
+    for receipt in act(root, folder, by, reason, signer(sign_with)):
+        print_receipt(receipt)
+    run = f"chorus profile review {folder.name} --floor-seen --by ..."
+    say(f"next: two people read it and run `{run}`")
 
 
 @profile_app.command()
 def review(
     which: Which,
-    by: Annotated[str, typer.Option("--by", help="Who read it, such as maintainer:7.")],
+    by: By,
     reason: Reason,
     for_community: Annotated[
         bool, typer.Option("--for-community", help="You sign off on the community's own side.")
     ] = False,
+    floor_seen: Annotated[
+        bool, typer.Option("--floor-seen", help="You looked: it dehumanises and endangers nobody.")
+    ] = False,
+    sign_with: SignWith = None,
 ) -> None:
     """Say that you read a proposal and agree to it; it counts for exactly what lies there now."""
     from registry.profile_desk import review as act
 
-    root, folder = _place(which)
-    _print_receipt(act(root, folder, by, reason, for_community=for_community))
+    root, folder = place(which)
+    receipt = act(
+        root,
+        folder,
+        by,
+        reason,
+        for_community=for_community,
+        floor=floor_seen,
+        signer=signer(sign_with),
+    )
+    print_receipt(receipt)
 
 
-def _settle(which: str, by: list[str], reason: str, wanted: str) -> None:
+def _settle(which: str, by: list[str], reason: str, wanted: str, key: Path | None = None) -> None:
     from registry.errors import UsageError
     from registry.graph import load_graph
     from registry.profile_desk import settle, whole
     from registry.store import sync
 
-    root, folder = _place(which)
+    root, folder = place(which)
     own = whole(folder, root).profile.described_by_itself
     if own != (wanted == "accepted"):
         kind = "describes itself: accept it" if own else "does not describe itself: admit it"
         raise UsageError(f"{folder.name} {kind}")
-    _print_receipt(settle(root, folder, by, reason))
+    print_receipt(settle(root, folder, by, reason, signer(key)))
     for path in sync(load_graph(root)):
         say(f"wrote {path}")
 
 
 @profile_app.command()
-def accept(which: Which, by: By, reason: Reason) -> None:
+def accept(which: Which, by: By, reason: Reason, sign_with: SignWith = None) -> None:
     """Take up a profile that describes itself, after two reviews, one of them the community's."""
-    _settle(which, by, reason, "accepted")
+    _settle(which, by, reason, "accepted", sign_with)
 
 
 @profile_app.command()
@@ -157,22 +165,13 @@ def admit(which: Which, by: By, reason: Reason) -> None:
     _settle(which, by, reason, "admitted")
 
 
-def _and_sync(receipt: Receipt, root: Path) -> None:
-    from registry.graph import load_graph
-    from registry.store import sync
-
-    _print_receipt(receipt)
-    for path in sync(load_graph(root)):
-        say(f"wrote {path}")
-
-
 @profile_app.command()
 def suspend(which: Which, by: By, reason: Reason) -> None:
     """Take a profile out of every gathering for a while; nothing is removed."""
     from registry.profile_desk import suspend as act
 
-    root, folder = _place(which)
-    _and_sync(act(root, folder, by, reason), root)
+    root, folder = place(which)
+    and_sync(act(root, folder, by, reason), root)
 
 
 @profile_app.command()
@@ -180,12 +179,8 @@ def resume(which: Which, by: By, reason: Reason) -> None:
     """Take a suspended profile up again."""
     from registry.profile_desk import resume as act
 
-    root, folder = _place(which)
-    _and_sync(act(root, folder, by, reason), root)
-
-
-def _print_receipt(receipt: Receipt) -> None:
-    print_rows(receipt.lines())
+    root, folder = place(which)
+    and_sync(act(root, folder, by, reason), root)
 
 
 @profile_app.command()
@@ -201,7 +196,7 @@ def preview(
     from registry.profile_preview import mixed
     from registry.profile_preview import preview as rows_of
 
-    root, folder = _place(which)
+    root, folder = place(which)
     taught, dropped = rows_of(whole(folder, root), root)
     shown = mixed(taught)
     answers = _answers(model, [row.prompt for row in shown]) if model else {}
@@ -300,7 +295,7 @@ def diff(
     from registry.profile_diff import differences
     from registry.profile_history import before, stale_with
 
-    root, folder = _place(which)
+    root, folder = place(which)
     old, new = before(root, folder, against)
     changes = differences(old, new)
     stale = stale_with(root, old, new)
@@ -330,7 +325,8 @@ def status(
     json: Json = False,
 ) -> None:
     """Show where a profile stands, who reviewed it, and what rests on it."""
-    from registry.profile_desk import ACCEPTED, PROPOSALS, folder_of
+    from registry.profile_content import ACCEPTED, PROPOSALS
+    from registry.profile_desk import folder_of
     from registry.profile_standing import standing
     from registry.project import find_root
 
@@ -353,55 +349,3 @@ def status(
 
 def _shown(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _print_plan(given: Plan) -> None:
-    what = "retiring" if given.retired_only else "withdrawing"
-    print_rows([(f"{what} {given.profile.id} touches:",)])
-    rows = [
-        ("  table", path, "", "stays" if given.retired_only else "removed") for path in given.tables
-    ]
-    rows += [
-        (f"  {t.kind}", t.node, f"{t.rows:,} rows" if t.rows else "", fate)
-        for t, fate in given.fates
-    ]
-    rows += [
-        ("  release", name.tag, "", "retired, with a notice on its card") for name in given.releases
-    ]
-    rows += [("  to make again", node, "", "without it") for node in given.remake]
-    print_rows(rows or [("  nothing", "", "", "")])
-    if given.retired_only:
-        say("its content is published under a licence and stands in Git: retired, not erased")
-
-
-@profile_app.command()
-def withdraw(
-    which: Which,
-    by: Annotated[
-        list[str] | None, typer.Option("--by", help="The steward, or maintainers.")
-    ] = None,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why, in a sentence.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
-    json: Json = False,
-) -> None:
-    """Take a community out: block, list, erase what held its words, keep tombstones."""
-    from registry.withdrawal import as_json, plan, receipt_text, write_receipt
-    from registry.withdrawal import withdraw as act
-
-    root, folder = _place(which)
-    given = plan(root, folder)
-    if json:
-        print_json(**as_json(given))
-    else:
-        _print_plan(given)
-    if dry_run:
-        raise typer.Exit(ExitCode.OK)
-    if not by or not reason:
-        raise UsageError("name who withdraws and why", mend="add --by and --reason")
-    if not yes:
-        typer.confirm("This cannot be undone. Go on?", abort=True, err=True)
-    done = act(root, given, by, reason)
-    text = receipt_text(given, done)
-    print_rows([(text,)])
-    say(f"kept as {relative(write_receipt(root, given, text), root)}; commit it with the rest")

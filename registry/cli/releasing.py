@@ -8,7 +8,7 @@ import typer
 
 from registry.cli.output import Json, print_json, print_rows, say
 from registry.cli.reading import load
-from registry.errors import ExitCode, relative
+from registry.errors import ExitCode, UsageError, relative
 
 _PANEL = "Release"
 
@@ -23,9 +23,44 @@ def release(
     node: Annotated[str, typer.Argument(help="A model.")],
     version: Annotated[str, typer.Option(help="Three numbers, like 1.0.0.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the checklist.")] = False,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Only note that the stewards were told of it.")
+    ] = False,
+    by: Annotated[list[str] | None, typer.Option("--by", help="Who told them.")] = None,
 ) -> None:
     """Release a model: checklist, card, release folder, commit and tag."""
+    if notify:
+        raise typer.Exit(_notify(node, version, by or []))
     raise typer.Exit(release_and_say(node, version, dry_run=dry_run))
+
+
+def _notify(node_id: str, version: str, by: list[str]) -> ExitCode:
+    """Notes that the stewards were told of a release to come."""
+    from registry.release import name_of
+    from registry.release_notice import notify
+    from registry.release_terms import exempt, notice_days
+
+    if not by:
+        raise UsageError("say who told the stewards", mend="add --by maintainer:1")
+    graph = load()
+    node = graph.node(node_id)
+    name = name_of(node, version)
+    receipts = {receipt.profile: receipt for receipt in notify(graph, node, name, by)}
+    for community in graph.permissions(node):
+        profile = graph.project.profiles[community]
+        if why := exempt(profile):
+            print_rows([(community, f"nobody is told: {why}")])
+        elif community in receipts:
+            print_rows([*receipts[community].lines()])
+            steward = profile.profile.steward
+            to = f" ({steward.contact})" if steward else ""
+            say(f"write to the steward{to}: {name} may be released in {notice_days(profile)} days;")
+            say(f"to hold it: chorus profile hold {community} --release {name.tag}")
+        else:
+            print_rows([(community, "was told of exactly this before")])
+    if receipts:
+        say("commit the events; the checklist counts the days")
+    return ExitCode.OK
 
 
 def release_and_say(node_id: str, version: str, *, dry_run: bool) -> ExitCode:

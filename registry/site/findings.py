@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from registry.errors import Place, Problem, ProblemsError, relative
-from registry.profile_desk import ACCEPTED, PROPOSALS
+from registry.profile_content import ACCEPTED, PROPOSALS
 from registry.profile_folder import CONTENT, Profile, check_tables, read_profile
 from registry.profile_tables import read_table
 from registry.site.drafts import Draft, Finding

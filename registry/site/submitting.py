@@ -12,7 +12,8 @@ from pathlib import Path
 from registry.artifact import sync_directory, sync_tree, write_atomically
 from registry.errors import UsageError
 from registry.profile import ValueProfile
-from registry.profile_desk import PROPOSALS, submit
+from registry.profile_content import PROPOSALS
+from registry.profile_desk import submit
 from registry.profile_folder import CONTENT
 from registry.profile_tables import VALUES, Value
 from registry.site.drafts import Draft

@@ -16,7 +16,7 @@ name: "The harbour menders"
 description: "A made-up guild of people who mend nets and sails, for tests only."
 scope: "Speaks for the guild's members of this test, and for nobody else at all."
 languages: ["en"]
-steward: {{organisation: "Guild of menders", role: "secretary", contact: "register:7"}}
+steward: {{organisation: "Guild of menders", role: "secretary", contact: "register:7"{key}}}
 authority: {{basis: assembly, evidence_sha256: "{sha}"}}
 elicitation:
   method: assembly
@@ -35,7 +35,7 @@ consent:
   granted_on: "2026-03-03"
   expires_on: "2030-01-01"
   statement: "the guild's assembly agreed to tests, and to nothing else"
-withdrawal: {{contact: "register:7", notice_days: 14, releases: retire}}
+withdrawal: {{contact: "register:7", notice_days: {notice_days}, releases: retire}}
 modes: [overton, steerable]
 """
 VALUES = """\
@@ -73,13 +73,23 @@ def propose(
     supersedes: str = "",
     uses: str = "train-sft, train-rl, evaluate, publish-weights",
     name: str = ID,
+    key: str = "",
+    notice_days: int = 14,
 ) -> Path:
     """Writes a proposal and returns its folder."""
     folder = root / "proposals" / name
     content = folder / "content"
     content.mkdir(parents=True)
     before = f'supersedes: "{supersedes}"\n' if supersedes else ""
-    text = PROFILE.format(id=name, revision=revision, supersedes=before, uses=uses, sha=SHA)
+    text = PROFILE.format(
+        id=name,
+        revision=revision,
+        supersedes=before,
+        uses=uses,
+        sha=SHA,
+        key=f', key: "{key}"' if key else "",
+        notice_days=notice_days,
+    )
     (folder / "profile.yaml").write_text(text)
     (content / "values.csv").write_text(VALUES)
     (content / "norms.csv").write_text(NORMS)

@@ -14,17 +14,21 @@ from tests.conftest import Folder
 from tests.registry.proposals import ID, NORMS, propose
 
 STEWARD, ONE, TWO = "steward:harbour-menders", "maintainer:1", "maintainer:2"
+ATTESTED = ("--by", ONE, "--by", TWO)
+"""Where a profile names no key of its steward, two maintainers attest the steward's word."""
 WHY = ("--reason", "Read it and found it whole.")
 
 
 def act(folder: Folder, verb: str, *more: str, by: str = ONE, expect: int = 0, of: str = ID) -> str:
+    more = (*more, *(("--floor-seen",) if verb == "review" else ()))
+    more = (*more, *(ATTESTED if "--for-community" in more else ()))
     done = folder.chorus("profile", verb, of, "--by", by, *WHY, *more, expect=expect)
     return done.out + done.err
 
 
 def take_up(folder: Folder, of: str = ID) -> str:
-    act(folder, "submit", by=STEWARD, of=of)
-    act(folder, "review", "--for-community", by=STEWARD, of=of)
+    act(folder, "submit", by=f"steward:{of}", of=of)
+    act(folder, "review", "--for-community", by=f"steward:{of}", of=of)
     act(folder, "review", by=ONE, of=of)
     return act(folder, "accept", by=TWO, of=of)
 
@@ -187,7 +191,8 @@ def test_what_is_held_by_consent_is_refused_outside_its_place(proposed: Folder) 
 def test_two_at_once_both_add_their_event_to_one_chain(proposed: Folder) -> None:
     act(proposed, "submit", by=STEWARD)
     started = [
-        proposed.start("profile", "review", ID, "--by", f"maintainer:{n}", *WHY) for n in range(4)
+        proposed.start("profile", "review", ID, "--by", f"maintainer:{n}", "--floor-seen", *WHY)
+        for n in range(4)
     ]
     for process in started:
         process.communicate(timeout=120)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +141,25 @@ def test_one_order_gives_half_the_rows(build: Build, civic: Path, items: Rows) -
     assert rows == [row for row in items if row["order"] == "reversed"]
     with pytest.raises(ValidationError, match="orders"):
         Params(orders=())
+
+
+def test_an_item_that_was_taken_back_is_left_out_with_its_reason(
+    build: Build, civic: Path, items: Rows, tmp_path: Path
+) -> None:
+    view = profile()
+    gone = items[0]["item"]
+    lines = (view.folder / "opinions.csv").read_text().splitlines(keepends=True)
+    folder = tmp_path / "less"
+    folder.mkdir()
+    (folder / "opinions.csv").write_text("".join(n for n in lines if not n.startswith(f"{gone},")))
+    less = replace(view, folder=folder)
+    context = build(Params(), inputs={"questionnaire": civic}, profiles=[less])
+    opinion_items.run(context)
+    rows = read_rows(context.out / "items.parquet").to_dicts()
+    assert rows == [row for row in items if row["item"] != gone]
+    rejected = read_rows(context.out / "rejected.parquet").to_dicts()
+    reasons = [row["reason"] for row in rejected if row["item"] == gone]
+    assert reasons == ["not in the profile's table"] * 3 + ["wording kept for evaluation"]
 
 
 def test_opinions_on_another_questionnaire_are_refused(build: Build, civic: Path) -> None:
