@@ -151,8 +151,8 @@ class Moments:
         import numpy
 
         lengths = lengths_of(block, self.rows)[:, None]
-        unit = block
-        if self.double or numpy.abs(lengths - 1).max(initial=0) > UNIT:
+        unit, single = block, not self.double and block.dtype == numpy.float32
+        if not single or numpy.abs(lengths - 1).max(initial=0) > UNIT:
             unit = self._room(block.shape)
             numpy.divide(block, lengths.astype(unit.dtype), out=unit)
         self.total += numpy.matmul(unit.T, unit, out=self._room(self.total.shape))
