@@ -25,7 +25,8 @@ from registry.artifact import (
 )
 from registry.consent import today
 from registry.errors import ProblemsError, RefusedError, UsageError, relative
-from registry.profile_folder import CONTENT, Profile, check_tables, read_profile
+from registry.profile_check import check_folder
+from registry.profile_folder import CONTENT, Profile, read_profile
 from registry.profile_life import Event, Happening, chain_problems, refusal
 from registry.strict_yaml import nearest
 
@@ -72,9 +73,7 @@ def folder_of(root: Path, name: str) -> Path:
 
 def whole(folder: Path, root: Path) -> Profile:
     """The profile in a folder, every table read; raises ProblemsError with all that is wrong."""
-    profile, problems = read_profile(folder, root)
-    if profile is not None:
-        problems += check_tables(profile)
+    profile, problems, _ = check_folder(folder, root)
     if problems or profile is None:
         raise ProblemsError(problems)
     return profile

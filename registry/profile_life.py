@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 
 from registry.consent import Date
 from registry.errors import Problem, relative
+from registry.message import Message, about
 from registry.profile import Kind, Sha256
 from registry.strict_yaml import read, typed
 from registry.typed import Frozen
@@ -98,11 +99,15 @@ class Event(Frozen):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if (self.event == "release-reviewed") != (self.review is not None):
-            raise ValueError("a review belongs to the event 'release-reviewed', and only there")
+            raise ValueError(
+                Message("a review belongs to the event 'release-reviewed', and only there")
+            )
         if self.for_community and self.event != "reviewed":
-            raise ValueError("for_community belongs to the event 'reviewed'")
+            raise ValueError(Message("for_community belongs to the event 'reviewed'"))
         if any("@" in name for name in self.by):
-            raise ValueError("by: name a reference such as `maintainer:7`, never an address")
+            raise ValueError(
+                about("by", Message("name a reference such as `maintainer:7`, never an address"))
+            )
         return self
 
 
@@ -180,8 +185,9 @@ def read_life(folder: Path, root: Path) -> tuple[Life, list[Problem]]:
         if event is None:
             continue
         if path.stem.partition("-")[2] != event.event:
-            what = f"says {event.event!r} in the file {path.name}"
-            problems.append(document.problem(("event",), what, "let both say what happened"))
+            what = Message("says {event!r} in the file {file}", event=event.event, file=path.name)
+            mend = Message("let both say what happened")
+            problems.append(document.problem(("event",), what, mend))
         found.append(Happened(path.name, hashlib.sha256(path.read_bytes()).hexdigest(), event))
     return Life(tuple(found)), problems
 
@@ -207,9 +213,13 @@ def refusal(life: Life, happening: Happening, kind: Kind, revision: int, profile
     """Why an event cannot happen now; nothing where it can."""
     stage = life.stage
     if happening == "release-reviewed":
-        return "" if stage in ACTIVE else f"a profile that is {stage} has no release to review"
+        if stage in ACTIVE:
+            return ""
+        return Message("a profile that is {stage} has no release to review", stage=stage)
     if stage not in _AFTER[happening]:
-        return f"a profile that is {stage} cannot be {happening}"
+        return Message(
+            "a profile that is {stage} cannot be {happening}", stage=stage, happening=happening
+        )
     if happening in ("accepted", "admitted"):
         return _not_settled(life.reviewers(revision, profile), happening, kind)
     return ""

@@ -145,7 +145,7 @@ def test_a_partner_with_a_spreadsheet_hands_in_a_profile(root, address, browser,
     assert contact.get_attribute("aria-invalid") == "true"
     said = browser.find_element(By.ID, contact.get_attribute("aria-describedby").split()[-1])
     assert "never an address" in said.text
-    assert "greater than or equal to 1" in browser.find_element(By.ID, "e-values.1.n").text
+    assert "must be 1 or more" in browser.find_element(By.ID, "e-values.1.n").text
     for name, text in FIELDS.items():
         if isinstance(text, str) and name.startswith(("name", "scope", "examples.")):
             assert text_of(browser, name) == text
