@@ -20,6 +20,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from registry.errors import ChorusError, ProblemsError, UsageError
+from registry.profile_desk import ACCEPTED
+from registry.profile_life import read_life
 from registry.site.drafts import Draft, Drafts
 from registry.site.findings import check
 from registry.site.guard import (
@@ -60,9 +62,19 @@ class Site:
     def draft(self, request: Request, token: str) -> Draft:
         """The visitor's draft; raises HTTPException where there is none."""
         found = self.drafts.find(visitor_of(request), token)
-        if found is None:
+        if found is None or self._withdrawn(found):
             raise HTTPException(404)
         return found
+
+    def _withdrawn(self, draft: Draft) -> bool:
+        """Whether a draft holds words of a profile that was withdrawn; then it is removed."""
+        base = draft.state.base
+        if base is None:
+            return False
+        gone = read_life(self.root / ACCEPTED / base.id, self.root)[0].stage == "withdrawn"
+        if gone:
+            self.drafts.remove(draft)
+        return gone
 
     def take(self, visitor: str, data: FormData) -> tuple[Draft, Sent]:
         """Takes a sent form into its draft, or into a new one."""
@@ -74,7 +86,8 @@ class Site:
         }
         sent = Sent(texts, files, str(data.get("act", "check")))
         found = self.drafts.find(visitor, str(data.get("draft", "")))
-        draft = found if found and not found.state.receipt else self.drafts.new(visitor)
+        usable = found and not found.state.receipt and not self._withdrawn(found)
+        draft = found if found and usable else self.drafts.new(visitor)
         return receive(self.drafts, draft, sent), sent
 
 

@@ -147,6 +147,10 @@ class Drafts:
         for name in FILES:
             draft.table(name).unlink(missing_ok=True)
 
+    def remove(self, draft: Draft) -> None:
+        """Removes a draft and everything in it."""
+        shutil.rmtree(draft.folder, ignore_errors=True)
+
     def forget_old(self) -> None:
         """Removes every draft that is past its age."""
         for folder in self.folder.glob("*/"):

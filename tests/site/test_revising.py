@@ -118,6 +118,16 @@ class TestOpening:
         add_event(root, folder, "withdrawn", ("steward:x",), "They said so, as agreed.")
         assert "cannot be changed any more" in change(root, key=accepted).page
 
+    def test_a_draft_with_words_of_a_withdrawn_profile_is_removed(self, accepted, root):
+        from registry.profile_desk import add_event
+
+        visitor = change(root, key=accepted)
+        folder = root / "value_profiles" / ID
+        add_event(root, folder, "withdrawn", ("steward:x",), "They said so, as agreed.")
+        assert visitor.client.get(visitor.address).status_code == 404
+        held = [p.read_text() for p in (root / ".chorus" / "drafts").glob("*/state.json")]
+        assert all(SECRET_WORDS not in text for text in held)
+
     def test_it_is_said_in_the_other_language_too(self, accepted, root):
         visitor = change(root, key="x", language="de")
         assert "dieser Schlüssel öffnet dieses Profil nicht" in visitor.page
