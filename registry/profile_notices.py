@@ -28,13 +28,15 @@ CODE = Message("holds what a page or a template could run")
 CONTROL = Message("holds marks that part the turns of a conversation")
 _PATTERNS: tuple[tuple[Message, re.Pattern[str]], ...] = (
     (INSTRUCTION, re.compile(
-        r"\b(?:ignore|disregard|forget|override)\W+(?:\w+\W+){0,4}?"
-        r"(?:instructions?|prompts?|rules|messages?|guidelines|everything|above)\b"
+        r"\b(?:ignore|disregard|override)[^\w.!?]+(?:\w+[^\w.!?]+){0,4}?"
+        r"(?:instructions?|prompts?|rules|messages|guidelines|everything|above)\b"
+        r"|\bforget[^\w.!?]+(?:all|everything|your|the|any)\b[^.!?\n]{0,30}?"
+        r"\b(?:instructions?|prompts?|rules|above|before)\b"
         r"|\b(?:you are now|from now on,? you|new instructions?:|system prompt|jailbreak)\b"
-        r"|\b(?:ignorier\w*|missacht\w*|vergiss|vergesst)\W+(?:\w+\W+){0,4}?"
+        r"|\b(?:ignorier\w*|missacht\w*|vergiss|vergesst)[^\w.!?]+(?:\w+[^\w.!?]+){0,4}?"
         r"(?:anweisung\w*|vorgabe\w*|regeln|alles|nachricht\w*)\b"
         r"|\b(?:ab jetzt bist du|du bist (?:jetzt|nun|ab jetzt)|neue anweisung\w*:|systemprompt)\b"
-        r"|\b(?:ignora|olvida|oublie[zr]?|ignorez)\W+(?:\w+\W+){0,4}?"
+        r"|\b(?:ignora|olvida|oublie[zr]?|ignorez)[^\w.!?]+(?:\w+[^\w.!?]+){0,4}?"
         r"(?:instrucci\w+|instructions|istruzioni|consignes)\b"
     )),
     (CODE, re.compile(
