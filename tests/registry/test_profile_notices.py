@@ -38,7 +38,8 @@ def test_is_noticed(text, kind):
 
 @pytest.mark.parametrize(
     "text",
-    ["Follow the instructions on the label.", "We ignore gossip.", "People forget. Send a short message.",
+    ["Follow the instructions on the label.", "We ignore gossip.",
+     "People forget. Send a short message.",
      "1 < 2 and 3 > 2",
      "Ask the user first.", "Regeln sind wichtig.", "A {brace} and 5 % of it",
      "The nurse's instructions come first; ignore none of the small pains."],
