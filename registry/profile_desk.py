@@ -26,6 +26,7 @@ from registry.artifact import (
 from registry.consent import today
 from registry.errors import Problem, ProblemsError, RefusedError, UsageError, relative
 from registry.floor import undecided
+from registry.profile_check import Checked, check_folder
 from registry.profile_content import (
     ACCEPTED,
     PROPOSALS,
@@ -33,7 +34,7 @@ from registry.profile_content import (
     track_content,
     track_here,
 )
-from registry.profile_folder import Profile, check_tables, read_profile
+from registry.profile_folder import Profile, read_profile
 from registry.profile_life import Event, Happening, chain_problems, refusal
 from registry.profile_revisions import too_near
 from registry.signing import Signer
@@ -81,23 +82,21 @@ def folder_of(root: Path, name: str) -> Path:
 
 def whole(folder: Path, root: Path) -> Profile:
     """The profile in a folder, every table read; raises ProblemsError with all that is wrong."""
-    profile, problems = read_profile(folder, root)
+    profile, problems, _ = check_folder(folder, root)
     if profile is not None:
-        problems += check_tables(profile)
         problems += _beside_others(root, profile)
     if problems or profile is None:
         raise ProblemsError(problems)
     return profile
 
 
-def check_all(folder: Path, root: Path) -> list[Problem]:
+def check_all(folder: Path, root: Path) -> Checked:
     """Everything that is to be mended or decided before a profile is taken up."""
-    profile, problems = read_profile(folder, root)
-    if profile is not None:
-        problems += check_tables(profile)
-        problems += _beside_others(root, profile)
-        problems += [flag.problem(profile.id) for flag in undecided(profile)]
-    return problems
+    found = check_folder(folder, root)
+    if profile := found.profile:
+        found.problems.extend(_beside_others(root, profile))
+        found.problems.extend(flag.problem(profile.id) for flag in undecided(profile))
+    return found
 
 
 def _beside_others(root: Path, profile: Profile) -> list[Problem]:

@@ -20,6 +20,7 @@ from pydantic import Field
 
 from registry.artifact import write_atomically
 from registry.errors import UsageError
+from registry.message import Message
 from registry.profile_tables import MAX_BYTES
 from registry.site.fields import FILES
 from registry.typed import Frozen
@@ -37,9 +38,9 @@ class Finding(Frozen):
 
     field: str
     """The field, row or table; nothing where it concerns the whole."""
-    what: str
+    what: Message
     """What is wrong, in the checker's words."""
-    mend: str = ""
+    mend: Message = Message("")
     """What to do, in the checker's words."""
     line: int | None = None
     """The line of an uploaded file."""
@@ -47,8 +48,24 @@ class Finding(Frozen):
     """The key of a sentence in the visitor's language that says the same, where there is one."""
 
 
+class Base(Frozen):
+    """The accepted revision that a draft changes."""
+
+    id: str
+    """The profile's id."""
+    revision: int
+    """The revision that stands."""
+    sha256: str
+    """Digest of its `profile.yaml`."""
+    opened: bool
+    """Whether its content was opened with the steward's key, and may be shown."""
+
+
 class State(Frozen):
     """What a draft holds besides its files."""
+
+    base: Base | None = None
+    """What it is a change of; None for a first profile."""
 
     fields: dict[str, tuple[str, ...]] = Field(default={})
     """What was typed, by field."""
@@ -130,6 +147,10 @@ class Drafts:
         for name in FILES:
             draft.table(name).unlink(missing_ok=True)
 
+    def remove(self, draft: Draft) -> None:
+        """Removes a draft and everything in it."""
+        shutil.rmtree(draft.folder, ignore_errors=True)
+
     def forget_old(self) -> None:
         """Removes every draft that is past its age."""
         for folder in self.folder.glob("*/"):
@@ -144,7 +165,7 @@ class Drafts:
         held = sum(path.stat().st_size for folder in folders for path in folder.iterdir())
         if len(folders) >= MAX_DRAFTS or held + MAX_BYTES > MAX_TOTAL:
             raise UsageError(
-                "there are too many unfinished forms at the moment",
+                Message("there are too many unfinished forms at the moment"),
                 why="each takes room on this machine",
-                mend="try again later; the oldest are removed after seven days",
+                mend=Message("try again later; the oldest are removed after seven days"),
             )

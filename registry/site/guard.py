@@ -23,7 +23,7 @@ MAX_BODY = 100 * 1024 * 1024
 """Bytes of one request, of which the large ones are files and go to disk."""
 _DRAINED = 32 * 1024 * 1024
 """Bytes past the limit that are thrown away, so that a browser stays to read the answer."""
-_MAX_FIELDS, _MAX_FILES, _MAX_TEXT = 3000, 16, 256 * 1024
+_MAX_FIELDS, _MAX_FILES, _MAX_TEXT = 4000, 64, 256 * 1024
 COOKIE = "chorus_visitor"
 _NAME = 32
 COOKIE_AGE = 7 * 24 * 3600
@@ -167,6 +167,11 @@ def remember(request: Request, response: Response, visitor: str) -> None:
 def token_of(secret: bytes, visitor: str) -> str:
     """The token that a visitor's forms carry: no other site can know it."""
     return hmac.new(secret, f"form\0{visitor}".encode(), hashlib.sha256).hexdigest()
+
+
+def key_of(secret: bytes, visitor: str, draft: str) -> str:
+    """The key of what a visitor hands in: shown to that browser again, and kept nowhere."""
+    return hmac.new(secret, f"key\0{visitor}\0{draft}".encode(), hashlib.sha256).hexdigest()
 
 
 def from_elsewhere(request: Request) -> bool:

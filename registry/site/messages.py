@@ -13,6 +13,7 @@ from typing import Any
 
 from registry.errors import ChorusError, ProblemsError
 from registry.strict_yaml import read
+from registry.translation import said
 
 FOLDER = Path(__file__).parent / "texts"
 
@@ -28,6 +29,10 @@ class Catalogue:
         """The words of a key, with its placeholders filled; raises KeyError where it has none."""
         text = self.words[key]
         return text.format_map(values) if values else text
+
+    def checker(self, text: str) -> str:
+        """A message of the checker in this language."""
+        return said(text, self.language)
 
     def maybe(self, key: str) -> str:
         """The words of a key that not every field has, or nothing."""
