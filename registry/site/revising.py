@@ -1,8 +1,8 @@
 """Changing a profile that is accepted: a draft that starts with what stands, as far as it is shown.
 
 `profile.yaml` lies in Git and fills the form for anybody. The tables hold a community's own words,
-by consent: they are shown only to the holder of the edit key from the last receipt. Everybody else hands
-in tables of their own, and reviewers are told that no key was shown.
+by consent: they are shown only to the holder of the edit key from the last receipt. Everybody else
+hands in tables of their own, and reviewers are told that no key was shown.
 """
 
 from __future__ import annotations
