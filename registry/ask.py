@@ -10,6 +10,7 @@ from typing import Protocol
 from registry.declaration import with_article
 from registry.errors import UsageError
 from registry.graph import Graph, Node
+from registry.nearest_item import Nearest, nearest_item
 
 GROUP = "chorus.answers"
 SURVEY_NOTICE = (
@@ -55,6 +56,25 @@ def ask(graph: Graph, node: Node, question: str, options: tuple[str, ...]) -> An
         raise UsageError("no installed package offers an answerer", where=GROUP)
     answerer: Answerer = points["default"].load()
     return answerer(artifact.files, question, options)
+
+
+def taken_for(answer: Answer) -> str:
+    """The one text that an answer comes to: the option put first, or its words as a table takes.
+
+    Models write what nobody would type: invisible characters, or a dash first, which spreadsheets
+    run. Tests compare answers without those anyway.
+    """
+    if answer.text is None:
+        return max(answer.options, key=lambda option: answer.options[option])
+    kept = "".join(c for c in answer.text if c == "\n" or c.isprintable())
+    start = next((index for index, c in enumerate(kept) if c.isalnum()), len(kept))
+    return kept[start:].strip()
+
+
+def nearest(graph: Graph, node: Node, question: str) -> Nearest | None:
+    """The nearest item of the profiles that a model rests on; None where it rests on none."""
+    profiles = [graph.project.profiles[community] for community in graph.permissions(node)]
+    return nearest_item(profiles, graph.project.root, question) if profiles else None
 
 
 def notice(graph: Graph, node: Node) -> str:

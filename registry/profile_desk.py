@@ -27,6 +27,8 @@ from registry.consent import today
 from registry.errors import ProblemsError, RefusedError, UsageError, relative
 from registry.profile_folder import CONTENT, Profile, check_tables, read_profile
 from registry.profile_life import Event, Happening, chain_problems, refusal
+from registry.profile_tests import FOLDER as TEST_RECORDS
+from registry.profile_tests import TESTS, Tests
 from registry.strict_yaml import nearest
 
 PROPOSALS = "proposals"
@@ -65,9 +67,14 @@ def folder_of(root: Path, name: str) -> Path:
     for place in (PROPOSALS, ACCEPTED):
         if (root / place / name).is_dir():
             return root / place / name
-    known = sorted({p.name for place in (PROPOSALS, ACCEPTED) for p in (root / place).glob("*/")})
+    known = sorted({p.name for place in (PROPOSALS, ACCEPTED) for p in folders_in(root / place)})
     mend = nearest(name, known) or "known here: " + (", ".join(known) or "none")
     raise UsageError(f"no profile or proposal is called {name!r}", mend=mend)
+
+
+def folders_in(place: Path) -> list[Path]:
+    """The profile folders in a place; proposed tests lie beside them, as `<id>.tests/`."""
+    return [path for path in sorted(place.glob("*/")) if not path.name.endswith(".tests")]
 
 
 def whole(folder: Path, root: Path) -> Profile:
@@ -162,10 +169,11 @@ def settle(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt:
     with one_at_a_time(root, "profiles"):
         if profile.profile.permission != "licence":
             track_content(root, folder)
+        _carry_tests(root, profile)
         sync_tree(folder)
         target = root / ACCEPTED / profile.id
         swap_folder(folder, target, target.with_name(f".{target.name}.old"))
-    _move_tracking(root, profile)
+    track_home(root, profile)
     _bring_instrument(root, profile)
     event = receipt.event.replace(f"{PROPOSALS}/", f"{ACCEPTED}/", 1)
     return Receipt(**{**vars(receipt), "event": event})
@@ -203,8 +211,32 @@ def track_content(root: Path, folder: Path) -> None:
         write_atomically(ignored, "\n".join([before.rstrip(), *lacking, ""]).lstrip().encode())
 
 
-def _move_tracking(root: Path, profile: Profile) -> None:
-    """Tracks the content where it lies now, so that DVC's file names the right place."""
+def _carry_tests(root: Path, proposal: Profile) -> None:
+    """Puts a community's tests into the folder of its next revision, which takes its place.
+
+    They belong to the community and not to a revision: what was added while the proposal was being
+    read comes along too, and a proposal can neither bring nor leave out any.
+    """
+    standing, _ = read_profile(root / ACCEPTED / proposal.id, root)
+    known = standing.tests if standing else Tests((), (), ())
+    if not proposal.tests.within(known):
+        raise UsageError(
+            "brings tests that were never added",
+            where=proposal.id,
+            why="a test is added to the profile that stands, and carried along from there",
+            mend=f"remove {TEST_RECORDS}/ and {TESTS.file} from the proposal, and add them with "
+            "`chorus profile wrong` once it is taken up",
+        )
+    if standing is None or not known.records:
+        return
+    write_atomically(proposal.table(TESTS.file), standing.table(TESTS.file).read_bytes())
+    for kept in known.records:
+        record = standing.folder / TEST_RECORDS / kept.file
+        write_atomically(proposal.folder / TEST_RECORDS / kept.file, record.read_bytes())
+
+
+def track_home(root: Path, profile: Profile) -> None:
+    """Tracks the content as it is now, where it lies now; licensed content stands in Git."""
     if profile.profile.permission == "licence":
         return
     import logging

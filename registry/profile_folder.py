@@ -17,6 +17,8 @@ from registry.errors import Place, Problem, RefusedError, relative
 from registry.profile import SCHEMA_VERSION, ValueProfile
 from registry.profile_life import ACTIVE, EVENT_NAME, Life, ReleaseReview, Stage, read_life
 from registry.profile_tables import HELD_OUT, SHAPES, Read, Shape, read_table
+from registry.profile_tests import FOLDER as TEST_RECORDS
+from registry.profile_tests import RECORD_NAME, TESTS, Marked, Tests, read_tests
 from registry.profile_v1 import ValueProfileV1, upgraded
 from registry.strict_yaml import Document, read, typed
 
@@ -26,6 +28,8 @@ _NO_TEXT = frozenset({"id", "author", "foundations", "values", "item"})
 """Columns that hold names of things, not words of the community."""
 TABLES = tuple(shape.file for shape in SHAPES)
 """Every table that a profile folder may hold."""
+HELD = (*TABLES, TESTS.file)
+"""Every file with words of the community: its tables, and its tests, which no event speaks of."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,11 @@ class Profile:
             for shape in SHAPES
             if self.table(shape.file).exists()
         }
+
+    @cached_property
+    def tests(self) -> Tests:
+        """The community's own tests, and what became of each."""
+        return read_tests(self.folder, self.home, self.folder.parents[1])
 
     def shown(self, name: str) -> str:
         """A table's path as people read it."""
@@ -198,11 +207,11 @@ def _intruders(folder: Path, root: Path, profile: ValueProfile | None) -> Iterat
     Strangers fill these folders: a planted `dvc.yaml` would be run by `dvc repro -P`.
     """
     held = profile is not None and profile.permission != "licence"
-    content = {f"{CONTENT}/{name}" for name in TABLES} | {f"{CONTENT}.dvc"}
-    allowed = {"profile.yaml", *(content if held else TABLES)}
+    content = {f"{CONTENT}/{name}" for name in HELD} | {f"{CONTENT}.dvc"}
+    allowed = {"profile.yaml", *(content if held else HELD)}
     if profile is None:
         allowed |= content
-    folders = {"events", "evaluation"}
+    folders = {"events", "evaluation", TEST_RECORDS}
     folders |= {CONTENT, f"{CONTENT}/evaluation"} if held or profile is None else set()
     mend = f"remove it; a profile holds data only: {', '.join(sorted(allowed))} and events/"
     for path in sorted(folder.rglob("*")):
@@ -213,11 +222,11 @@ def _intruders(folder: Path, root: Path, profile: ValueProfile | None) -> Iterat
         elif path.is_dir():
             if inside not in folders:
                 yield Problem(place, "is a folder that a profile does not have", mend)
-        elif held and inside in TABLES:
+        elif held and inside in HELD:
             what = "is held by consent or mandate, and would stay in Git for ever"
             moved = f"move it to {CONTENT}/, which DVC tracks and a withdrawal can empty"
             yield Problem(place, what, moved)
-        elif inside not in allowed and not _is_event(inside):
+        elif inside not in allowed and not _is_event(inside) and not _is_record(inside):
             yield Problem(place, "is a file that a profile does not have", mend)
 
 
@@ -225,11 +234,16 @@ def _is_event(inside: str) -> bool:
     return inside.startswith("events/") and bool(EVENT_NAME.fullmatch(inside[len("events/") :]))
 
 
+def _is_record(inside: str) -> bool:
+    before, _, name = inside.partition("/")
+    return before == TEST_RECORDS and bool(RECORD_NAME.fullmatch(name))
+
+
 def check_tables(profile: Profile) -> list[Problem]:
     """Everything wrong with the rows of a profile, across its tables too."""
     tables = profile.tables()
     problems = [p for read_ in tables.values() for p in read_.problems]
-    return [*problems, *_across(profile, tables)]
+    return [*problems, *profile.tests.problems, *_across(profile, tables)]
 
 
 def _across(profile: Profile, tables: Mapping[str, Read[Any]]) -> Iterator[Problem]:
@@ -272,11 +286,9 @@ def _at(profile: Profile, name: str, line: int, what: str, mend: str) -> Problem
 
 def _off_limits(profile: Profile, tables: Mapping[str, Read[Any]]) -> Iterator[Problem]:
     """Rows that touch a topic on which the profile itself forbids to generate."""
-    terms = [t for topic in profile.profile.off_limits for t in topic.terms if t.strip()]
-    if not terms:
+    pattern = _pattern(profile)
+    if pattern is None:
         return
-    either = "|".join(re.escape(_folded(term)) for term in terms)
-    pattern = re.compile(rf"(?<!\w)(?:{either})(?!\w)")
     for shape in SHAPES:
         texts = [name for name in shape.columns if name not in _NO_TEXT]
         for line, row in _lines(tables, shape.file):
@@ -289,6 +301,20 @@ def _off_limits(profile: Profile, tables: Mapping[str, Read[Any]]) -> Iterator[P
                     f"touches {found[0]!r}, which is off limits",
                     "leave the row out, or narrow the topic",
                 )
+
+
+def _pattern(profile: Profile) -> re.Pattern[str] | None:
+    terms = [t for topic in profile.profile.off_limits for t in topic.terms if t.strip()]
+    either = "|".join(re.escape(_folded(term)) for term in terms)
+    return re.compile(rf"(?<!\w)(?:{either})(?!\w)") if terms else None
+
+
+def forbidden(profile: Profile, marked: Marked) -> str:
+    """The words of a marked answer that touch a topic which is off limits; nothing where none."""
+    pattern = _pattern(profile)
+    said = [marked.question, *marked.options, marked.wrong, marked.better or "", marked.why]
+    found = pattern.search(_folded(" ".join(said))) if pattern else None
+    return found[0] if found else ""
 
 
 def _folded(text: str) -> str:

@@ -35,11 +35,18 @@ def standing(root: Path, folder: Path, *, verify: bool) -> dict[str, Any]:
         "expires": community.consent.expires_on,
         "events": [h.file.removesuffix(".yaml") for h in profile.life.events],
         "unchained": [h.file for h in profile.life.events if not h.chained] if verify else [],
-        "chain": list(chain_problems(profile.life)) if verify else [],
+        "tests": len(profile.tests.standing) or None,
+        "tests retired": [*profile.tests.retired],
+        "chain": [*chain_problems(profile.life), *_doubts(profile)] if verify else [],
         "artifacts": [touched.node for touched in artifacts_on(root, profile.id)],
         "releases": [name.tag for name in releases_on(root, profile.id)],
         "digest": profile.digest,
     }
+
+
+def _doubts(profile: Profile) -> list[str]:
+    """What is wrong with the community's own tests; a withdrawal took their words away."""
+    return [] if profile.stage == "withdrawn" else list(profile.tests.doubts())
 
 
 def _next(profile: Profile) -> str | None:

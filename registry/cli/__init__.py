@@ -10,7 +10,18 @@ import sys
 
 import typer
 
-from registry.cli import asking, demo, lineage, making, profiles, project, reading, releasing, site
+from registry.cli import (
+    asking,
+    demo,
+    lineage,
+    making,
+    profiles,
+    project,
+    reading,
+    releasing,
+    site,
+    testing,
+)
 from registry.errors import ChorusError, ExitCode, refused_by_machine
 
 EPILOG = """
@@ -29,7 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-for module in (project, demo, reading, making, asking, releasing, lineage, profiles, site):
+for module in (project, demo, reading, making, asking, releasing, lineage, profiles, testing, site):
     module.register(app)
 
 
