@@ -34,6 +34,8 @@ from registry.typed import Frozen
 FOLDER = "tests"
 RECORD_NAME = re.compile(r"[0-9]{4}-(added|retired)\.yaml")
 MAX_OPTIONS = 26
+NODE = r"^[a-z0-9.-]+(@[a-z0-9-]+)?$"
+"""What the name of a model's node looks like."""
 _ENDS = re.compile(r"^(?:(?![+-]?\d)[\W_])+|[\W_]+$")
 """Marks at the ends of a text; the sign of a number is none."""
 
@@ -69,7 +71,7 @@ class Marked(Frozen):
     """An answer that would have been better, if one was named."""
     why: Reason
     """Why it is wrong, in the words of whoever marked it."""
-    model: str = Field(pattern=r"^[a-z0-9-]+(@[a-z0-9-]+)?$", max_length=200)
+    model: str = Field(pattern=NODE, max_length=200)
     """The node of the model that gave the answer."""
     content: Sha256
     """The digest of that model's content."""

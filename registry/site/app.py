@@ -1,4 +1,4 @@
-"""The partner's form as a web application: which address does what.
+"""The partner's pages as a web application: which address does what.
 
 Every page is made on the server and works without JavaScript. What a visitor sends is saved as a
 draft first, and the answer is always a redirection to a page that only reads: reloading and going
@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from registry.errors import ChorusError, ProblemsError
+from registry.site.answers import add_answers
 from registry.site.drafts import Draft, Drafts
 from registry.site.findings import check
 from registry.site.guard import (
@@ -30,13 +31,14 @@ from registry.site.guard import (
     TooLargeError,
     from_elsewhere,
     new_name,
+    own_visitor,
     read_form,
     remember,
     require_own,
     token_of,
     visitor_of,
 )
-from registry.site.messages import Catalogue, catalogue, catalogues
+from registry.site.messages import Catalogue, catalogue, catalogues, require_language
 from registry.site.pages import STYLE, form_page, render, shown_findings, templates
 from registry.site.receiving import Sent, receive
 
@@ -50,6 +52,7 @@ class Site:
     def __init__(self, root: Path, secret: bytes, language: str) -> None:
         self.root, self.secret, self.language = root, secret, language
         self.drafts = Drafts(root / ".chorus" / "drafts", secret)
+        self.answers = Drafts(root / ".chorus" / "answers", secret)
 
     def words(self, request: Request) -> Catalogue:
         """The catalogue of the language that an address starts with."""
@@ -93,6 +96,7 @@ def build_app(
     _files(app, site)
     _pages(app, site)
     _sending(app, site)
+    add_answers(app, site)
     _failures(app, site)
     return app
 
@@ -122,12 +126,12 @@ def _pages(app: FastAPI, site: Site) -> None:
 
     @app.get("/{language}/")
     def start(request: Request, language: str) -> Response:
-        _require_language(language)
+        require_language(language)
         return HTMLResponse(render("start.html", site.words(request), rest=""))
 
     @app.get("/{language}/form")
     def empty_form(request: Request, language: str) -> Response:
-        _require_language(language)
+        require_language(language)
         if from_elsewhere(request):
             # A strict cookie is not sent along from another site; naming the visitor anew here
             # would part them from their draft.
@@ -141,7 +145,7 @@ def _pages(app: FastAPI, site: Site) -> None:
 
     @app.get("/{language}/form/{token}")
     def form(request: Request, language: str, token: str) -> Response:
-        _require_language(language)
+        require_language(language)
         draft = site.draft(request, token)
         if draft.state.receipt:
             return RedirectResponse(f"/{language}/form/{token}/receipt", 303)
@@ -151,7 +155,7 @@ def _pages(app: FastAPI, site: Site) -> None:
 
     @app.get("/{language}/form/{token}/preview")
     def preview(request: Request, language: str, token: str, unsure: str = "") -> Response:
-        _require_language(language)
+        require_language(language)
         draft = site.draft(request, token)
         if draft.state.receipt:
             return RedirectResponse(f"/{language}/form/{token}/receipt", 303)
@@ -159,7 +163,7 @@ def _pages(app: FastAPI, site: Site) -> None:
 
     @app.get("/{language}/form/{token}/receipt")
     def receipt(request: Request, language: str, token: str) -> Response:
-        _require_language(language)
+        require_language(language)
         draft = site.draft(request, token)
         if not draft.state.receipt:
             raise HTTPException(404)
@@ -196,8 +200,8 @@ def _sending(app: FastAPI, site: Site) -> None:
 
     @app.post("/{language}/form")
     async def save(request: Request, language: str) -> Response:
-        _require_language(language)
-        visitor = _own_visitor(request)
+        require_language(language)
+        visitor = own_visitor(request)
         data = await read_form(request)
         try:
             require_own(site.secret, visitor, data.get("token"))
@@ -220,8 +224,8 @@ def _sending(app: FastAPI, site: Site) -> None:
     async def submit(request: Request, language: str, token: str) -> Response:
         from registry.site.submitting import hand_in
 
-        _require_language(language)
-        visitor = _own_visitor(request)
+        require_language(language)
+        visitor = own_visitor(request)
         data = await read_form(request)
         await data.close()
         require_own(site.secret, visitor, data.get("token"))
@@ -238,18 +242,6 @@ def _sending(app: FastAPI, site: Site) -> None:
             return RedirectResponse(f"{address}#summary", 303)
         await run_in_threadpool(site.drafts.keep_receipt, draft, receipt)
         return RedirectResponse(f"{address}/receipt", 303)
-
-
-def _own_visitor(request: Request) -> str:
-    """The visitor who sends a form; raises ForgedError where another site sends it."""
-    if from_elsewhere(request):
-        raise ForgedError
-    return visitor_of(request)
-
-
-def _require_language(language: str) -> None:
-    if language not in catalogues():
-        raise HTTPException(404)
 
 
 def _failures(app: FastAPI, site: Site) -> None:
