@@ -11,6 +11,7 @@ from registry.declaration import with_article
 from registry.errors import UsageError
 from registry.graph import Graph, Node
 from registry.nearest_item import Nearest, nearest_item
+from registry.profile_tests import plain_answer
 
 GROUP = "chorus.answers"
 SURVEY_NOTICE = (
@@ -59,16 +60,10 @@ def ask(graph: Graph, node: Node, question: str, options: tuple[str, ...]) -> An
 
 
 def taken_for(answer: Answer) -> str:
-    """The one text that an answer comes to: the option put first, or its words as a table takes.
-
-    Models write what nobody would type: invisible characters, or a dash first, which spreadsheets
-    run. Tests compare answers without those anyway.
-    """
+    """The one text that an answer comes to: the option put first, or its words as a table takes."""
     if answer.text is None:
         return max(answer.options, key=lambda option: answer.options[option])
-    kept = "".join(c for c in answer.text if c == "\n" or c.isprintable())
-    start = next((index for index, c in enumerate(kept) if c.isalnum()), len(kept))
-    return kept[start:].strip()
+    return plain_answer(answer.text)
 
 
 def nearest(graph: Graph, node: Node, question: str) -> Nearest | None:

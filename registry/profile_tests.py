@@ -36,26 +36,41 @@ RECORD_NAME = re.compile(r"[0-9]{4}-(added|retired)\.yaml")
 MAX_OPTIONS = 26
 NODE = r"^[a-z0-9.-]+(@[a-z0-9-]+)?$"
 """What the name of a model's node looks like."""
-_ENDS = re.compile(r"^(?:(?![+-]?\d)[\W_])+|[\W_]+$")
-"""Marks at the ends of a text; the sign of a number is none."""
+_ENDS = re.compile(r"^(?:(?!-\d)[\W_])+|[\W_]+$")
+"""Marks at the ends of a text; the minus of a number is none."""
+_MINUS = "\N{MINUS SIGN}"
 
 
-def _check_said(value: str, longest: int) -> str:
-    """Returns `value` as plain text that is not empty; an answer may be as short as "No"."""
+def _check_said(value: str, shortest: int, longest: int) -> str:
+    """Returns `value` as plain text of some length; an answer may be as short as "No"."""
     text = check_text(value)
-    if not text or len(text) > longest:
-        raise ValueError(f"must have 1 to {longest} characters")
+    if not shortest <= len(text) <= longest:
+        raise ValueError(f"must have {shortest} to {longest} characters")
     return text
 
 
-Said = Annotated[str, AfterValidator(partial(_check_said, longest=4000))]
-Reason = Annotated[str, AfterValidator(partial(_check_said, longest=1000)), Field(min_length=10)]
+Said = Annotated[str, AfterValidator(partial(_check_said, shortest=1, longest=4000))]
+Reason = Annotated[str, AfterValidator(partial(_check_said, shortest=10, longest=1000))]
 
 
 def normalised(text: str) -> str:
     """A text without what two people would write differently: case, blanks, marks at its ends."""
-    plain = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    seen = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in text)
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold())
+    plain = " ".join(folded.replace(_MINUS, "-").split())
     return _ENDS.sub("", plain) or plain
+
+
+def plain_answer(text: str) -> str:
+    """A model's own words as a text that a table takes, and that is `normalised` to the same.
+
+    Models write what nobody would type: invisible characters, or a dash first, which a spreadsheet
+    runs.
+    """
+    seen = "".join(c if c == "\n" or c.isprintable() else " " if c.isspace() else "" for c in text)
+    start = next((index for index, c in enumerate(seen) if c.isalnum()), len(seen))
+    below_zero = seen[start : start + 1].isnumeric() and seen[:start].endswith(("-", _MINUS))
+    return (_MINUS if below_zero else "") + seen[start:].strip()
 
 
 class Marked(Frozen):
