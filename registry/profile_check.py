@@ -59,7 +59,8 @@ def check_tables(profile: Profile) -> list[Problem]:
 
 def _read(profile: Profile) -> tuple[Tables, list[Problem]]:
     tables = profile.tables()
-    return tables, [problem for read in tables.values() for problem in read.problems]
+    found = [problem for read in tables.values() for problem in read.problems]
+    return tables, [*found, *profile.tests.problems]
 
 
 def _as_far_as_known(found: Iterable[Problem]) -> Iterator[Problem]:

@@ -19,6 +19,8 @@ from registry.plain_words import shortened
 from registry.profile import SCHEMA_VERSION, ValueProfile
 from registry.profile_life import ACTIVE, EVENT_NAME, Life, Stage, read_life
 from registry.profile_tables import HELD_OUT, SHAPES, Read, Shape, read_table
+from registry.profile_tests import FOLDER as TEST_RECORDS
+from registry.profile_tests import RECORD_NAME, TESTS, Tests, read_tests
 from registry.profile_v1 import ValueProfileV1, upgraded
 from registry.stewardship import broken_words
 from registry.strict_yaml import Document, partly_typed, read, typed
@@ -29,6 +31,8 @@ NAMED_OTHERWISE = "is {id!r} in the folder {folder!r}"
 """The template of a message about a profile whose folder has another name."""
 TABLES = tuple(shape.file for shape in SHAPES)
 """Every table that a profile folder may hold."""
+HELD = (*TABLES, TESTS.file)
+"""Every file with words of the community: its tables, and its tests, which no event speaks of."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,11 @@ class Profile:
             for shape in SHAPES
             if self.table(shape.file).exists()
         }
+
+    @cached_property
+    def tests(self) -> Tests:
+        """The community's own tests, and what became of each."""
+        return read_tests(self.folder, self.home, self.folder.parents[1])
 
     def shown(self, name: str) -> str:
         """A table's path as people read it."""
@@ -237,11 +246,11 @@ def _intruders(folder: Path, root: Path, profile: ValueProfile | None) -> Iterat
     Strangers fill these folders: a planted `dvc.yaml` would be run by `dvc repro -P`.
     """
     held = profile is not None and profile.permission != "licence"
-    content = {f"{CONTENT}/{name}" for name in TABLES} | {f"{CONTENT}.dvc"}
-    allowed = {"profile.yaml", *(content if held else TABLES)}
+    content = {f"{CONTENT}/{name}" for name in HELD} | {f"{CONTENT}.dvc"}
+    allowed = {"profile.yaml", *(content if held else HELD)}
     if profile is None:
         allowed |= content
-    folders = {"events", "evaluation"}
+    folders = {"events", "evaluation", TEST_RECORDS}
     folders |= {CONTENT, f"{CONTENT}/evaluation"} if held or profile is None else set()
     mend = Message("remove it; a profile holds data only: {names} and events/",
                    names=", ".join(sorted(allowed)))  # fmt: skip
@@ -253,18 +262,23 @@ def _intruders(folder: Path, root: Path, profile: ValueProfile | None) -> Iterat
         elif path.is_dir():
             if inside not in folders:
                 yield Problem(place, Message("is a folder that a profile does not have"), mend)
-        elif held and inside in TABLES:
+        elif held and inside in HELD:
             what = Message("is held by consent or mandate, and would stay in Git for ever")
             moved = Message(
                 "move it to {folder}/, which DVC tracks and a withdrawal can empty", folder=CONTENT
             )
             yield Problem(place, what, moved)
-        elif inside not in allowed and not _is_event(inside):
+        elif inside not in allowed and not _is_event(inside) and not _is_record(inside):
             yield Problem(place, Message("is a file that a profile does not have"), mend)
 
 
 def _is_event(inside: str) -> bool:
     return inside.startswith("events/") and bool(EVENT_NAME.fullmatch(inside[len("events/") :]))
+
+
+def _is_record(inside: str) -> bool:
+    before, _, name = inside.partition("/")
+    return before == TEST_RECORDS and bool(RECORD_NAME.fullmatch(name))
 
 
 def shape_of(name: str) -> Shape[Any]:

@@ -11,6 +11,7 @@ from registry.errors import Place, Problem
 from registry.message import Message, about
 from registry.profile_folder import Profile, shape_of
 from registry.profile_tables import SHAPES, Read
+from registry.profile_tests import Marked
 
 Tables = Mapping[str, Read[Any]]
 Rule = Callable[[Profile, Tables], Iterator[Problem]]
@@ -69,18 +70,34 @@ def _taken_back(profile: Profile, table: str) -> int:
 
 def _off_limits(profile: Profile, tables: Tables) -> Iterator[Problem]:
     """Rows that touch a topic on which the profile itself forbids to generate."""
-    terms = [t for topic in profile.profile.off_limits for t in topic.terms if t.strip()]
-    if not terms:
+    pattern = _pattern(profile)
+    if pattern is None:
         return
-    either = "|".join(re.escape(_folded(term)) for term in terms)
-    pattern = re.compile(rf"(?<!\w)(?:{either})(?!\w)")
     for shape in SHAPES:
         for line, row in lines(tables, shape.file):
             said = " ".join(text for _, text in texts(row))
             if found := pattern.search(_folded(said)):
-                what = Message("touches {term!r}, which is off limits", term=found[0])
                 mend = Message("leave the row out, or narrow the topic")
-                yield _at(profile, shape.file, line, what, mend)
+                yield _at(profile, shape.file, line, touches(found[0]), mend)
+
+
+def touches(term: str) -> Message:
+    """What is said of text that touches a topic which is off limits."""
+    return Message("touches {term!r}, which is off limits", term=term)
+
+
+def forbidden(profile: Profile, marked: Marked) -> str:
+    """The words of a marked answer that touch a topic which is off limits; nothing where none."""
+    pattern = _pattern(profile)
+    said = [marked.question, *marked.options, marked.wrong, marked.better or "", marked.why]
+    found = pattern.search(_folded(" ".join(said))) if pattern else None
+    return found[0] if found else ""
+
+
+def _pattern(profile: Profile) -> re.Pattern[str] | None:
+    terms = [t for topic in profile.profile.off_limits for t in topic.terms if t.strip()]
+    either = "|".join(re.escape(_folded(term)) for term in terms)
+    return re.compile(rf"(?<!\w)(?:{either})(?!\w)") if terms else None
 
 
 def _folded(text: str) -> str:

@@ -26,7 +26,7 @@ from registry.notices import add_notice
 from registry.objects import Objects
 from registry.profile_content import ACCEPTED
 from registry.profile_desk import Receipt, add_event
-from registry.profile_folder import CONTENT, TABLES, Profile, read_profile
+from registry.profile_folder import CONTENT, HELD, Profile, read_profile
 from registry.release import Name
 from registry.signing import Signer
 from registry.stewardship import MAINTAINERS
@@ -104,9 +104,7 @@ def plan(root: Path, folder: Path) -> Plan:
     return Plan(
         profile=profile,
         retired_only=retired_only,
-        tables=tuple(
-            relative(profile.table(t), root) for t in TABLES if profile.table(t).is_file()
-        ),
+        tables=tuple(relative(profile.table(t), root) for t in HELD if profile.table(t).is_file()),
         fates=fates,
         releases=tuple(releases_on(root, profile.id)),
         remake=tuple(touched.node for touched, _ in fates if not touched.alone),

@@ -297,7 +297,7 @@ def status(
     json: Json = False,
 ) -> None:
     """Show where a profile stands, who reviewed it, and what rests on it."""
-    from registry.profile_content import ACCEPTED, PROPOSALS
+    from registry.profile_content import ACCEPTED, PROPOSALS, folders_in
     from registry.profile_desk import folder_of
     from registry.profile_standing import standing
     from registry.project import find_root
@@ -306,7 +306,7 @@ def status(
     folders = (
         [folder_of(root, which)]
         if which
-        else [p for place in (ACCEPTED, PROPOSALS) for p in sorted((root / place).glob("*/"))]
+        else [p for place in (ACCEPTED, PROPOSALS) for p in folders_in(root / place)]
     )
     found = [standing(root, folder, verify=verify) for folder in folders]
     broken = any(one["chain"] for one in found)

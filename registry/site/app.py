@@ -1,4 +1,4 @@
-"""The partner's form as a web application: which address does what.
+"""The partner's pages as a web application: which address does what.
 
 Every page is made on the server and works without JavaScript. What a visitor sends is saved as a
 draft first, and the answer is always a redirection to a page that only reads: reloading and going
@@ -22,6 +22,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from registry.errors import ChorusError, ProblemsError, UsageError
 from registry.profile_content import ACCEPTED
 from registry.profile_life import read_life
+from registry.site.answers import add_answers
 from registry.site.drafts import Draft, Drafts
 from registry.site.findings import check
 from registry.site.guard import (
@@ -33,13 +34,14 @@ from registry.site.guard import (
     from_elsewhere,
     key_of,
     new_name,
+    own_visitor,
     read_form,
     remember,
     require_own,
     token_of,
     visitor_of,
 )
-from registry.site.messages import Catalogue, catalogue, catalogues
+from registry.site.messages import Catalogue, catalogue, catalogues, require_language
 from registry.site.pages import STYLE, form_page, render, shown_findings, templates
 from registry.site.receiving import Sent, receive
 
@@ -53,6 +55,7 @@ class Site:
     def __init__(self, root: Path, secret: bytes, language: str) -> None:
         self.root, self.secret, self.language = root, secret, language
         self.drafts = Drafts(root / ".chorus" / "drafts", secret)
+        self.answers = Drafts(root / ".chorus" / "answers", secret)
 
     def words(self, request: Request) -> Catalogue:
         """The catalogue of the language that an address starts with."""
@@ -108,6 +111,7 @@ def build_app(
     _pages(app, site)
     _sending(app, site)
     _changing(app, site)
+    add_answers(app, site)
     _failures(app, site)
     return app
 
@@ -137,12 +141,12 @@ def _pages(app: FastAPI, site: Site) -> None:
 
     @app.get("/{language}/")
     def start(request: Request, language: str) -> Response:
-        _require_language(language)
+        require_language(language)
         return HTMLResponse(render("start.html", site.words(request), rest=""))
 
     @app.get("/{language}/form")
     def empty_form(request: Request, language: str) -> Response:
-        _require_language(language)
+        require_language(language)
         if from_elsewhere(request):
             # A strict cookie is not sent along from another site; naming the visitor anew here
             # would part them from their draft.
@@ -154,7 +158,7 @@ def _pages(app: FastAPI, site: Site) -> None:
 
     @app.get("/{language}/form/{token}")
     def form(request: Request, language: str, token: str) -> Response:
-        _require_language(language)
+        require_language(language)
         draft = site.draft(request, token)
         if draft.state.receipt:
             return RedirectResponse(f"/{language}/form/{token}/receipt", 303)
@@ -164,7 +168,7 @@ def _pages(app: FastAPI, site: Site) -> None:
 
     @app.get("/{language}/form/{token}/preview")
     def preview(request: Request, language: str, token: str, unsure: str = "") -> Response:
-        _require_language(language)
+        require_language(language)
         draft = site.draft(request, token)
         if draft.state.receipt:
             return RedirectResponse(f"/{language}/form/{token}/receipt", 303)
@@ -172,7 +176,7 @@ def _pages(app: FastAPI, site: Site) -> None:
 
     @app.get("/{language}/form/{token}/receipt")
     def receipt(request: Request, language: str, token: str) -> Response:
-        _require_language(language)
+        require_language(language)
         draft = site.draft(request, token)
         if not draft.state.receipt:
             raise HTTPException(404)
@@ -210,8 +214,8 @@ def _sending(app: FastAPI, site: Site) -> None:
 
     @app.post("/{language}/form")
     async def save(request: Request, language: str) -> Response:
-        _require_language(language)
-        visitor = _own_visitor(request)
+        require_language(language)
+        visitor = own_visitor(request)
         data = await read_form(request)
         try:
             require_own(site.secret, visitor, data.get("token"))
@@ -234,8 +238,8 @@ def _sending(app: FastAPI, site: Site) -> None:
     async def submit(request: Request, language: str, token: str) -> Response:
         from registry.site.submitting import hand_in
 
-        _require_language(language)
-        visitor = _own_visitor(request)
+        require_language(language)
+        visitor = own_visitor(request)
         data = await read_form(request)
         await data.close()
         require_own(site.secret, visitor, data.get("token"))
@@ -260,7 +264,7 @@ def _changing(app: FastAPI, site: Site) -> None:
 
     @app.get("/{language}/change")
     def ask(request: Request, language: str) -> Response:
-        _require_language(language)
+        require_language(language)
         if from_elsewhere(request):
             return RedirectResponse(f"/{language}/", 303)
         return _ask_which(site, request, visitor_of(request) or new_name())
@@ -269,8 +273,8 @@ def _changing(app: FastAPI, site: Site) -> None:
     async def change(request: Request, language: str) -> Response:
         from registry.site.revising import begin
 
-        _require_language(language)
-        visitor = _own_visitor(request)
+        require_language(language)
+        visitor = own_visitor(request)
         data = await read_form(request)
         await data.close()
         require_own(site.secret, visitor, data.get("token"))
@@ -296,18 +300,6 @@ def _remembering(request: Request, visitor: str, text: str, status: int = 200) -
     page = HTMLResponse(text, status_code=status)
     remember(request, page, visitor)
     return page
-
-
-def _own_visitor(request: Request) -> str:
-    """The visitor who sends a form; raises ForgedError where another site sends it."""
-    if from_elsewhere(request):
-        raise ForgedError
-    return visitor_of(request)
-
-
-def _require_language(language: str) -> None:
-    if language not in catalogues():
-        raise HTTPException(404)
 
 
 def _failures(app: FastAPI, site: Site) -> None:

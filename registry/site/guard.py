@@ -179,6 +179,13 @@ def from_elsewhere(request: Request) -> bool:
     return request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
 
 
+def own_visitor(request: Request) -> str:
+    """The visitor who sends a form; raises ForgedError where another site sends it."""
+    if from_elsewhere(request):
+        raise ForgedError
+    return visitor_of(request)
+
+
 def require_own(secret: bytes, visitor: str, token: object) -> None:
     """Raises ForgedError unless a form carries the token of its visitor."""
     good = token_of(secret, visitor)

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 from registry.errors import ChorusError, ProblemsError
 from registry.strict_yaml import read
 from registry.translation import said
@@ -53,6 +55,12 @@ def catalogue(language: str) -> Catalogue:
         known = ", ".join(catalogues())
         raise ChorusError(f"the form does not speak {language!r}", mend=f"choose one of: {known}")
     return found
+
+
+def require_language(language: str) -> None:
+    """Raises HTTPException where an address starts with no language of ours."""
+    if language not in catalogues():
+        raise HTTPException(404)
 
 
 def _data(path: Path) -> Any:

@@ -13,17 +13,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from registry import consent, plain_words, profile, profile_folder, profile_life, profile_rows
+from registry import (
+    consent,
+    plain_words,
+    profile,
+    profile_folder,
+    profile_life,
+    profile_rows,
+    profile_tests,
+)
 from registry.errors import Place, Problem, UsageError
 from registry.floor import floor
 from registry.message import ABOUT, Message, about
 from registry.profile_tables import SHAPES
+from registry.profile_tests import TESTS
 from registry.strict_yaml import LACKS, WHOLE
 from registry.translation import languages, printed, require_language, said, translated, words
 
 REGISTRY = Path(profile.__file__).parent
 OTHERS = [language for language in languages() if language != "en"]
-ROWS = {shape.model for shape in SHAPES}
+ROWS = {shape.model for shape in (*SHAPES, TESTS)}
 
 
 @cache
@@ -45,7 +54,7 @@ def literals() -> dict[str, str]:
 def descriptions() -> set[str]:
     """What the schemas say of each field, as a message gives it for a mend."""
     found = set()
-    modules = (consent, profile, profile_life)
+    modules = (consent, profile, profile_life, profile_tests)
     models = {m for module in modules for m in vars(module).values()
               if isinstance(m, type) and issubclass(m, BaseModel) and m.model_fields}  # fmt: skip
     for model in models | ROWS:
