@@ -5,7 +5,7 @@ BIN := .venv/bin
 PROJECT ?= .
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo ui test test-slow check format bench repro
+.PHONY: help setup demo ui test test-slow check format bench bench-data repro
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,12 @@ bench: setup  ## Print the speed claims, side by side
 	@python -m benchmarks.speed
 	@python -m benchmarks.profiles
 	@python -m benchmarks.profile_import
+
+bench-data: setup  ## The speed claims of the data methods, side by side (an hour on two cores)
+	@python -m benchmarks.filtering
+	@python -m benchmarks.diversity
+	@python -m benchmarks.synthesis
+	@python -m benchmarks.gradients
 
 repro: setup  ## Sync, then let DVC make whatever changed (PROJECT=demo)
 	@cd $(PROJECT) && chorus sync && dvc repro -P

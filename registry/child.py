@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from registry.context import Context, Input, ProfileView
-from registry.errors import ChorusError, ExitCode
+from registry.errors import ChorusError, ExitCode, ProblemsError, UsageError
 from registry.method import load_method
 
 
@@ -91,7 +91,8 @@ def main() -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except ChorusError as error:
-        described = {"kind": type(error).__name__, "what": error.what, "where": error.where}
+        kind = UsageError if isinstance(error, ProblemsError) else type(error)
+        described = {"kind": kind.__name__, "what": error.what, "where": error.where}
         described |= {"why": error.why, "mend": error.mend}
         error_file.write_text(json.dumps(described))
         return error.exit_code

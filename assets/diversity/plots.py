@@ -50,7 +50,7 @@ def draw_bars(axis: Any, bars: Sequence[Bar], *, colours: Sequence[str] = (BLUE,
             axis.plot([low, high], [place, place], color="#22313f", lw=1.3)
         axis.annotate(f" {value:.3g}", (max(value, high or value), place), va="center", fontsize=7)
     axis.set_yticks(range(len(shown)), [plain(name) for name, *_ in shown], fontsize=7)
-    axis.set_ylim(len(shown) - 0.4, -0.6)
+    axis.set_ylim(max(len(shown), 4) - 0.4, -0.6)
     axis.margins(x=0.16)
     if len(bars) > len(shown):
         axis.text(0.98, 0.02, f"and {len(bars) - len(shown)} more", transform=axis.transAxes,

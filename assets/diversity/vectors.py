@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 IN_MEMORY = 2 * 1024**3
 """Bytes of float32 up to which an artifact's vectors are held at once; more are read in shards."""
 
-_UNIT = 1e-6
+UNIT = 1e-6
 """How far a vector's length may be from 1 without being scaled."""
 
 _SMALL = 1e-30
@@ -140,7 +140,7 @@ def _checked(vectors: Vectors, start: int | None, *, unit: bool) -> Vectors:
     import numpy
 
     lengths = lengths_of(vectors, start, zeros=not unit)
-    if not unit or numpy.abs(lengths - 1).max(initial=0) < _UNIT:
+    if not unit or numpy.abs(lengths - 1).max(initial=0) < UNIT:
         return vectors
     scaled: NDArray[Any] = vectors / lengths[:, None].astype(numpy.float32)
     return scaled

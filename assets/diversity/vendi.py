@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from assets.diversity.features import Description, Features
-from assets.diversity.vectors import lengths_of
+from assets.diversity.vectors import UNIT, lengths_of
 from registry.errors import MethodError
 
 if TYPE_CHECKING:
@@ -151,8 +151,10 @@ class Moments:
         import numpy
 
         lengths = lengths_of(block, self.rows)[:, None]
-        unit = self._room(block.shape)
-        numpy.divide(block, lengths.astype(unit.dtype), out=unit)
+        unit, single = block, not self.double and block.dtype == numpy.float32
+        if not single or numpy.abs(lengths - 1).max(initial=0) > UNIT:
+            unit = self._room(block.shape)
+            numpy.divide(block, lengths.astype(unit.dtype), out=unit)
         self.total += numpy.matmul(unit.T, unit, out=self._room(self.total.shape))
         self.rows += len(block)
 
@@ -188,7 +190,7 @@ def moments(blocks: Iterable[NDArray[Any]], *, double: bool | None = None) -> Mo
     return found
 
 
-def _cut(vectors: NDArray[Any], rows: int = 4096) -> Iterator[NDArray[Any]]:
+def _cut(vectors: NDArray[Any], rows: int = 8192) -> Iterator[NDArray[Any]]:
     for start in range(0, len(vectors), rows):
         yield vectors[start : start + rows]
 

@@ -143,13 +143,15 @@ def measures_of(
         yield measure(WITHIN, within, about, chance(here, here), shown)
         yield measure(ABOVE, _above(within), about)
         yield measure(DISTINCT, likeness.distinct[:, place], about)
+    floors = []
     for one, other in _pairs(pool):
         about = _about(len(places[one]) + len(places[other]), pool.arms[one], pool.arms[other])
-        floor = chance(places[one], places[other])
-        yield measure(BETWEEN, likeness.between[:, one, other], about, floor)
-    if len(pool.models) > 1:
-        every, about = np.arange(len(pool.rows)), _about(len(pool.rows))
-        yield measure(BETWEEN, between_models(pool, likeness.between), about, chance(every, every))
+        floors.append(chance(places[one], places[other]))
+        yield measure(BETWEEN, likeness.between[:, one, other], about, floors[-1])
+    if floors:
+        about = _about(len(pool.rows))
+        floor = _mean(np.array(floors))
+        yield measure(BETWEEN, between_models(pool, likeness.between), about, floor)
         yield measure(SOURCES, likeness.sources, about, _mean(likeness.one_model))
 
 

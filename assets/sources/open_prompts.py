@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from assets.rows import LIBRARIES, ROWS, row_id, row_schema, write_rows
-from registry.errors import MethodError, ProblemsError
+from registry.errors import MethodError, ProblemsError, UsageError
 from registry.method import Method, SourcePath
 from registry.strict_yaml import read, typed
 from registry.typed import Frozen
@@ -136,10 +136,10 @@ def run(context: Context) -> None:
     params = context.typed(Params)
     document, problems = read(context.source(params.prompts), params.prompts)
     if document is None:
-        raise ProblemsError(problems)
+        raise UsageError(str(ProblemsError(problems)))
     found, problems = typed(PromptFile, document)
     if found is None:
-        raise ProblemsError(problems)
+        raise UsageError(str(ProblemsError(problems)))
     rows = list(prompt_rows(found, params.prompts))
     texts = [row["prompt"] for row in rows]
     if twice := next((text for text in texts if texts.count(text) > 1), None):

@@ -90,7 +90,7 @@ class TableParams(Frozen):
 def read_table(path: Path, shown_as: str, params: TableParams) -> Iterator[dict[str, Any]]:
     """The rows of a file, with the columns that are asked for and their `line`, counted from 1.
 
-    Raises UsageError where it is neither format, ProblemsError where lines or types are wrong.
+    Raises UsageError where it is neither format, or with every line that is wrong.
     """
     if not path.is_file():
         raise UsageError("there is no such file", where=shown_as, mend="check the path")
@@ -129,7 +129,7 @@ def _read_lines(path: Path, shown: str, names: list[str], most: int) -> Iterator
             if row is not None and not problems:
                 yield {**row, "line": number}
     if problems:
-        raise ProblemsError(problems)
+        raise UsageError(str(ProblemsError(problems)))
 
 
 def _line(raw: bytes, names: list[str]) -> dict[str, Any] | None:
@@ -216,7 +216,7 @@ def _read_parquet(path: Path, shown: str, names: list[str], most: int) -> Iterat
 def _checked(
     rows: Iterator[dict[str, Any]], shown: str, columns: RowColumns
 ) -> Iterator[dict[str, Any]]:
-    """The same rows; raises ProblemsError with every value that is of a wrong type."""
+    """The same rows; raises UsageError with every value that is of a wrong type."""
     problems: list[Problem] = []
     kinds: dict[str, type] = {}
     texts = [columns.prompt, *([columns.completion] if columns.completion else [])]
@@ -230,7 +230,7 @@ def _checked(
         if not problems:
             yield row
     if problems:
-        raise ProblemsError(problems)
+        raise UsageError(str(ProblemsError(problems)))
 
 
 def _wrong_text(name: str, value: Any) -> str:

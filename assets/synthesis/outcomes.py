@@ -64,7 +64,7 @@ def draw_outcomes(outcomes: Sequence[str]) -> bytes:
     labels = [f"{counted[name]} ({counted[name] / whole:.0%})" for name in ordered]
     axis.bar_label(bars, labels, fontsize=8, padding=3)
     axis.invert_yaxis()
-    axis.margins(x=0.15)
+    axis.margins(x=0.2)
     axis.set_xlabel("candidates", fontsize=8)
     axis.tick_params(labelsize=8)
     out = BytesIO()

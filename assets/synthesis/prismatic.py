@@ -140,14 +140,16 @@ def draw_rounds(figures: Sequence[Figures]) -> bytes:
     rounds = [one.round for one in figures]
     for name, colour in (("candidates", "#c9d6df"), ("verified", "#30638e"), ("kept", "#00798c")):
         fates.bar(rounds, [getattr(one, name) for one in figures], color=colour, label=name)
-    fates.set_title("candidates, verified, kept", fontsize=9)
+    fates.set_title("what became of candidates", fontsize=9)
     shown = (("g_vendi", "kept rows", "#00798c"), ("g_vendi_random", "random rows", "#d1495b"),
              ("g_vendi_first_size", "at the first size", "#edae49"))  # fmt: skip
     for name, label, colour in shown:
         values = [getattr(one, name) for one in figures]
         scores.plot(rounds, values, "o-", color=colour, label=label, lw=1.4, ms=3)
     scores.set_title("G-Vendi of the pool", fontsize=9)
-    sizes.boxplot([list(one.sizes) for one in figures], positions=rounds, widths=0.5)
+    sizes.boxplot(
+        [list(one.sizes) for one in figures], positions=rounds, widths=0.5, manage_ticks=False
+    )
     sizes.plot(rounds, [one.threshold for one in figures], "_", color="#d1495b", ms=24, mew=2,
                label="threshold")  # fmt: skip
     sizes.set_title("rows in a cluster", fontsize=9)
@@ -155,7 +157,8 @@ def draw_rounds(figures: Sequence[Figures]) -> bytes:
         axis.set_xlabel("round", fontsize=8)
         axis.tick_params(labelsize=8)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.legend(fontsize=7, frameon=False)
+        axis.margins(y=0.18)
+        axis.legend(fontsize=7, frameon=False, loc="upper center", ncols=3)
     out = BytesIO()
     figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
     return out.getvalue()

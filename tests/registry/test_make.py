@@ -419,6 +419,17 @@ def test_force_begins_anew(toy: Folder) -> None:
     assert _steps(toy) == [[1, 2, 3], [1, 2, 3]]
 
 
+def test_everything_wrong_in_a_file_that_a_method_reads_is_told(toy: Folder) -> None:
+    (toy.root / "registry/datasets/asked.yaml").write_text(
+        "name: asked\ndescription: Every question of a survey.\nmethod: questionnaire\n"
+        "inputs: {}\nparams: {instrument: bad.yaml}\ncontract: []\nlicence: CC0-1.0\n"
+    )
+    (toy.root / "bad.yaml").write_text("id: bad\nid: twice\n")
+    done = toy.chorus("make", "asked", expect=2)
+    assert "bad.yaml:2:1" in done.err
+    assert "Traceback" not in done.err
+
+
 def test_a_half_written_artifact_is_never_taken_for_whole(toy: Folder) -> None:
     toy.chorus("make", "words")
     (toy.root / "data/words/manifest.json").unlink()

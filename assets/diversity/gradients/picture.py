@@ -36,7 +36,9 @@ def draw_gradients(rows: polars.DataFrame) -> bytes:
     axis.set_ylabel("length of the gradient", fontsize=8)
     if (rows["length"] > 0).any():
         axis.set_yscale("log")
-    axis.tick_params(labelsize=8)
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("{x:g}")
+    axis.tick_params(which="both", labelsize=8)
     figure.legend(fontsize=7, loc="outside right upper", frameon=False)
     out = BytesIO()
     figure.savefig(out, format="png", dpi=110, metadata={"Software": None})

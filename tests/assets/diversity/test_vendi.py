@@ -131,6 +131,15 @@ def test_float32_in_great_number_agrees_with_float64_to_1e_6() -> None:
         assert ours == pytest.approx(vendi(vectors.astype(numpy.float64), order), rel=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [numpy.float16, numpy.int64])
+def test_other_numbers_are_widened_first(dtype: Any) -> None:
+    signs = numpy.random.default_rng(0).choice([-1, 1], (17_000, 16))
+    expected = vendi(signs.astype(numpy.float64))
+    assert vendi(signs.astype(dtype)) == pytest.approx(expected, rel=1e-6)
+    axes = numpy.tile(numpy.eye(16), (1100, 1))
+    assert vendi(axes.astype(dtype)) == pytest.approx(16, rel=1e-6)
+
+
 def test_features_are_read_shard_by_shard(write_features: Write, tmp_path: Path) -> None:
     for rows in (20, 200):
         features = write_features(tmp_path / str(rows), cloud(rows, 32), shard=64)

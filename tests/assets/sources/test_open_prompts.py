@@ -12,7 +12,7 @@ import pytest
 from assets.rows import read_rows
 from assets.sources import open_prompts
 from assets.sources.open_prompts import CLASSES, Params, PromptKind
-from registry.errors import MethodError, ProblemsError
+from registry.errors import MethodError, UsageError
 
 if TYPE_CHECKING:
     from tests.assets.conftest import Build
@@ -85,7 +85,7 @@ def test_a_wrong_file_is_an_error_with_its_place(
     build: Build, tmp_path: Path, text: str, message: str
 ) -> None:
     (tmp_path / "p.yaml").write_text(HEAD + text)
-    with pytest.raises(ProblemsError) as caught:
+    with pytest.raises(UsageError) as caught:
         made(build, Params(prompts="p.yaml"), root=tmp_path)
     assert message in str(caught.value)
     assert "p.yaml:" in str(caught.value)

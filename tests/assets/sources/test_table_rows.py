@@ -14,7 +14,7 @@ from assets.rows import read_rows, row_schema
 from assets.sources import hub_rows, rows_file
 from assets.sources.rows_file import Params
 from assets.sources.table_rows import LINE_BYTES
-from registry.errors import MethodError, ProblemsError, UsageError
+from registry.errors import MethodError, UsageError
 
 if TYPE_CHECKING:
     from tests.assets.conftest import Build
@@ -132,17 +132,19 @@ GOOD = b'{"prompt": "A"}\n'
 )  # fmt: skip
 def test_a_broken_line_is_named(build: Build, tmp_path: Path, line: bytes, message: str) -> None:
     (tmp_path / "x.jsonl").write_bytes(GOOD + line + b"\n" + GOOD)
-    with pytest.raises(ProblemsError) as caught:
+    with pytest.raises(UsageError) as caught:
         made(build, tmp_path, path="x.jsonl")
     assert message in str(caught.value)
 
 
 def test_all_broken_lines_are_named_at_once(build: Build, tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_bytes(b"{\n" + GOOD + b"}\n" * 100)
-    with pytest.raises(ProblemsError) as caught:
+    with pytest.raises(UsageError) as caught:
         made(build, tmp_path, path="x.jsonl")
-    assert len(caught.value.problems) == 20
-    assert caught.value.problems[1].place.line == 3
+    lines = str(caught.value).split("\n\n")
+    assert lines[0].startswith("x.jsonl:1: is not JSON")
+    assert lines[1].startswith("x.jsonl:3: is not JSON")
+    assert lines[-1] == "20 things to fix"
 
 
 def test_brackets_inside_text_are_not_depth(build: Build, tmp_path: Path) -> None:
@@ -153,10 +155,10 @@ def test_brackets_inside_text_are_not_depth(build: Build, tmp_path: Path) -> Non
 
 def test_a_kept_column_is_of_one_kind(build: Build, tmp_path: Path) -> None:
     name = jsonl(tmp_path / "x.jsonl", [{"prompt": "A", "k": 1}, {"prompt": "B", "k": "two"}])
-    with pytest.raises(ProblemsError, match="'k' is str, and float in an earlier row"):
+    with pytest.raises(UsageError, match="'k' is str, and float in an earlier row"):
         made(build, tmp_path, path=name, columns={"keep": ["k"]})
     name = jsonl(tmp_path / "y.jsonl", [{"prompt": "A", "k": {"deep": 1}}])
-    with pytest.raises(ProblemsError, match="'k' is dict"):
+    with pytest.raises(UsageError, match="'k' is dict"):
         made(build, tmp_path, path=name, columns={"keep": ["k"]})
 
 
