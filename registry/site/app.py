@@ -44,6 +44,7 @@ from registry.site.guard import (
 from registry.site.messages import Catalogue, catalogue, catalogues, require_language
 from registry.site.pages import STYLE, form_page, render, shown_findings, templates
 from registry.site.receiving import Sent, receive
+from registry.unfinished import ANSWERS, DRAFTS
 
 LOCAL = ("localhost", "127.0.0.1")
 _log = logging.getLogger(__name__)
@@ -54,8 +55,8 @@ class Site:
 
     def __init__(self, root: Path, secret: bytes, language: str) -> None:
         self.root, self.secret, self.language = root, secret, language
-        self.drafts = Drafts(root / ".chorus" / "drafts", secret)
-        self.answers = Drafts(root / ".chorus" / "answers", secret)
+        self.drafts = Drafts(root / DRAFTS, secret)
+        self.answers = Drafts(root / ANSWERS, secret)
 
     def words(self, request: Request) -> Catalogue:
         """The catalogue of the language that an address starts with."""

@@ -24,13 +24,13 @@ from registry.message import Message
 from registry.profile_tables import MAX_BYTES
 from registry.site.fields import FILES
 from registry.typed import Frozen
+from registry.unfinished import STATE
 
 MAX_AGE = 7 * 24 * 3600
 """Seconds for which a draft is kept after its last change."""
 MAX_DRAFTS = 200
 MAX_TOTAL = 2 * 1024**3
 """Bytes that all drafts together may hold."""
-_STATE = "state.json"
 
 
 class Finding(Frozen):
@@ -125,7 +125,7 @@ class Drafts:
 
     def find(self, visitor: str, token: str) -> Draft | None:
         """The visitor's draft, or None where there is none or it is another's."""
-        path = self._home(visitor, token) / _STATE
+        path = self._home(visitor, token) / STATE
         try:
             if time.time() - path.stat().st_mtime > MAX_AGE:
                 return None
@@ -139,11 +139,11 @@ class Drafts:
             self.forget_old()
             self._require_room()
             draft.folder.mkdir(parents=True, mode=0o700)
-        write_atomically(draft.folder / _STATE, draft.state.model_dump_json().encode())
+        write_atomically(draft.folder / STATE, draft.state.model_dump_json().encode())
 
     def keep_receipt(self, draft: Draft, receipt: tuple[tuple[str, str], ...]) -> None:
         """Empties a draft that was handed in; only its receipt stays."""
-        write_atomically(draft.folder / _STATE, State(receipt=receipt).model_dump_json().encode())
+        write_atomically(draft.folder / STATE, State(receipt=receipt).model_dump_json().encode())
         for name in FILES:
             draft.table(name).unlink(missing_ok=True)
 
@@ -154,7 +154,7 @@ class Drafts:
     def forget_old(self) -> None:
         """Removes every draft that is past its age."""
         for folder in self.folder.glob("*/"):
-            state = folder / _STATE
+            state = folder / STATE
             with contextlib.suppress(FileNotFoundError):
                 seen = state if state.exists() else folder
                 if time.time() - seen.stat().st_mtime > MAX_AGE:

@@ -6,6 +6,8 @@ A draft is written as a profile folder into a temporary directory and read by th
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,28 +16,54 @@ from registry.errors import Problem
 from registry.message import ABOUT, Message
 from registry.partly import Key
 from registry.plain_words import FOUND
-from registry.profile_check import check_folder
+from registry.profile_check import Checked, check_folder
 from registry.profile_content import ACCEPTED, PROPOSALS
 from registry.profile_desk import digest_of_yaml
-from registry.profile_folder import CONTENT, NAMED_OTHERWISE
+from registry.profile_folder import CONTENT, NAMED_OTHERWISE, Profile
+from registry.profile_revisions import too_near
 from registry.profile_rows import TOO_FEW
 from registry.site.drafts import Base, Draft, Finding
 from registry.site.fields import FIELDS, FILES, SECTIONS, TABLES
 from registry.site.form import NAMELESS, Built, build
 from registry.strict_yaml import LACKS, WHOLE
+from registry.tombstones import FOLDER as TOMBSTONES
 
 _BLANK = "lead.blank"
 
 
 def check(draft: Draft, root: Path) -> tuple[Finding, ...]:
     """Everything that is wrong with a draft, in the order of the form."""
-    built = build(draft)
+    with looked_at(draft, root) as (built, seen):
+        found = [*_all(seen.problems, built, draft), *standing(root, built.id, draft.state.base)]
+    return tuple(sorted(found, key=_order))
+
+
+@contextlib.contextmanager
+def looked_at(draft: Draft, root: Path) -> Iterator[tuple[Built, Checked]]:
+    """A draft as a profile folder that is there for a while, and what the checker says of it.
+
+    A change of a profile carries its events on: they say which rows members took back.
+    """
+    built, base = build(draft), draft.state.base
     with tempfile.TemporaryDirectory(prefix="chorus-form-") as scratch:
         folder = Path(scratch) / PROPOSALS / built.id
         built.write(folder)
-        problems = check_folder(folder, Path(scratch)).problems
-    found = [*_all(problems, built, draft), *standing(root, built.id, draft.state.base)]
-    return tuple(sorted(found, key=_order))
+        past = root / ACCEPTED / base.id / "events" if base else None
+        if past and past.is_dir():
+            shutil.copytree(past, folder / "events")
+        seen = check_folder(folder, Path(scratch))
+        if seen.profile:
+            seen.problems.extend(near_to_published(root, seen.profile, base))
+        yield built, seen
+
+
+def near_to_published(root: Path, profile: Profile, base: Base | None) -> list[Problem]:
+    """Figures that differ from published ones by a few people.
+
+    Without the edit key nothing is said here: whoever tries figures could find out the true ones.
+    Reviewers are told in any case, and cannot go on.
+    """
+    return list(too_near(root, profile)) if base and base.opened else []
 
 
 def standing(root: Path, name: str, base: Base | None) -> Iterator[Finding]:
@@ -61,6 +89,10 @@ def standing(root: Path, name: str, base: Base | None) -> Iterator[Finding]:
                 mend = Message("choose another id, or change that profile from the first page")
                 yield Finding(field="id", what=what, mend=mend, lead="lead.taken")
                 return
+        if (root / TOMBSTONES / name).is_dir():
+            what = Message("{name!r} belongs to a community that left", name=name)
+            mend = Message("choose another id; what is said under it would seem to come from them")
+            yield Finding(field="id", what=what, mend=mend, lead="lead.taken")
 
 
 def _is_there(folder: Path) -> bool:

@@ -5,27 +5,26 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from registry.artifact import one_at_a_time, sync_directory, sync_tree, write_atomically
-from registry.errors import Problem, UsageError
+from registry.errors import Problem, ProblemsError, UsageError
 from registry.floor import undecided
 from registry.profile import ValueProfile
-from registry.profile_check import check_folder
 from registry.profile_content import ACCEPTED, PROPOSALS
 from registry.profile_desk import submit
 from registry.profile_diff import Change, differences, field_differences
-from registry.profile_folder import CONTENT, Profile
+from registry.profile_folder import CONTENT, Profile, read_profile
 from registry.profile_keys import keep
 from registry.profile_tables import VALUES, Value
 from registry.site.drafts import Base, Draft
 from registry.site.fields import FILES
-from registry.site.findings import standing
+from registry.site.findings import looked_at, near_to_published, standing
 from registry.site.form import build
 from registry.site.preview import SHOWN, PreviewRow, preview_rows
 from registry.site.revising import accepted
+from registry.unfinished import OUTGOING
 
 REASON = "Handed in through the form by the steward of the community."
 WITH_KEY = "Handed in through the form by a holder of the edit key from the last receipt."
@@ -33,7 +32,6 @@ WITHOUT_KEY = (
     "Handed in through the form without the edit key from the last receipt: ask the steward "
     "whether it is theirs."
 )
-_OUTGOING = Path(".chorus") / "outgoing"
 
 
 def hand_in(draft: Draft, root: Path, key: str) -> tuple[tuple[str, str], ...]:
@@ -45,7 +43,7 @@ def hand_in(draft: Draft, root: Path, key: str) -> tuple[tuple[str, str], ...]:
     no reviewer ever sees one without its events.
     """
     built, base = build(draft), draft.state.base
-    scratch = root / _OUTGOING / secrets.token_hex(8)
+    scratch = root / OUTGOING / secrets.token_hex(8)
     try:
         staged = scratch / PROPOSALS / built.id
         built.write(staged)
@@ -53,6 +51,9 @@ def hand_in(draft: Draft, root: Path, key: str) -> tuple[tuple[str, str], ...]:
         if base:
             _bring_past(root, scratch, built.id)
             by, reason = (by, WITH_KEY) if base.opened else ("form:without-key", WITHOUT_KEY)
+        profile = read_profile(staged, scratch)[0]
+        if profile and (near := near_to_published(root, profile, base)):
+            raise ProblemsError(near)
         receipt, *_ = submit(scratch, staged, (by,), reason)
         sync_tree(staged)
         _keep_content_out_of_git(root)
@@ -99,10 +100,7 @@ def shown_profile(draft: Draft, root: Path) -> Seen | None:
     base = draft.state.base
     if next(standing(root, built.id, base), None):
         return None
-    with tempfile.TemporaryDirectory(prefix="chorus-form-") as scratch:
-        folder = Path(scratch) / PROPOSALS / built.id
-        built.write(folder)
-        profile, problems, seen = check_folder(folder, Path(scratch))
+    with looked_at(draft, root) as (_, (profile, problems, seen)):
         if profile is None or problems:
             return None
         tables = profile.tables()
