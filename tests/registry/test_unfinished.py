@@ -161,15 +161,18 @@ def test_a_row_that_is_taken_back_is_in_nothing_unfinished(begun_only: Folder) -
 
 
 _LEAVING = """
-import subprocess, sys
+import shutil, subprocess, sys
 from registry import make
 from registry.cli import main
 node, *leaving = sys.argv[1:]
 original = make.run_method
 def then_they_leave(*a, **k):
     original(*a, **k)
+    scratch = f"data/sayings/.{leaving[0]}.scratch"
+    shutil.copytree(scratch, "written-late")
     command = [sys.executable, "-P", "-m", "registry.cli", "profile", "withdraw", *leaving]
     subprocess.run(command, check=True, capture_output=True)
+    shutil.move("written-late", scratch)
 make.run_method = then_they_leave
 sys.argv = ["chorus", "make", node]
 main()
@@ -177,7 +180,7 @@ main()
 
 
 @pytest.mark.parametrize("of_it", [(), ("--item", "mend-first")], ids=["all of it", "one row"])
-def test_what_is_made_while_they_leave_is_not_kept(toy: Folder, of_it: tuple[str, ...]) -> None:
+def test_what_a_method_writes_after_they_left_is_not_kept(toy: Folder, of_it: tuple[str, ...]) -> None:
     toy.declare("datasets", SAYINGS)
     propose(toy.root, notice_days=0)
     take_up(toy)
@@ -185,5 +188,6 @@ def test_what_is_made_while_they_leave_is_not_kept(toy: Folder, of_it: tuple[str
     node = f"sayings@{ID}"
     done = toy.run(sys.executable, "-c", _LEAVING, node, ID, *of_it, *LEAVE, expect=None)
     assert done.code != 0
+    assert not (toy.root / "written-late").exists()
     assert not (toy.root / "data/sayings" / ID).exists()
     assert not holds(toy.root / "data", WORDS)
