@@ -58,6 +58,7 @@ Sha256 = Annotated[str, AfterValidator(check_sha256)]
 Language = Annotated[str, AfterValidator(check_language)]
 Reference = Annotated[str, Field(min_length=3, max_length=200), AfterValidator(check_reference)]
 PublicKey = Annotated[str, Field(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")]
+Signature = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{86}==$")]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500)]
 
 

@@ -22,7 +22,7 @@ from registry.profile_tables import HELD_OUT, SHAPES, Read, Shape, read_table
 from registry.profile_tests import FOLDER as TEST_RECORDS
 from registry.profile_tests import RECORD_NAME, TESTS, Tests, read_tests
 from registry.profile_v1 import ValueProfileV1, upgraded
-from registry.stewardship import broken_words
+from registry.stewardship import broken_words, unsound_retirements
 from registry.strict_yaml import Document, partly_typed, read, typed
 
 CONTENT = "content"
@@ -86,6 +86,11 @@ class Profile:
     def tests(self) -> Tests:
         """The community's own tests, and what became of each."""
         return read_tests(self.folder, self.home, self.folder.parents[1])
+
+    def doubts_of_tests(self) -> Iterator[str]:
+        """Everything about its tests that does not fit together, or that stands on no word."""
+        yield from self.tests.doubts()
+        yield from unsound_retirements(self.profile, self.life, self.tests)
 
     def shown(self, name: str) -> str:
         """A table's path as people read it."""

@@ -28,7 +28,7 @@ from registry.event_details import (
     ReleaseReview,
 )
 from registry.message import Message, about
-from registry.profile import Kind, PublicKey, Sha256
+from registry.profile import Kind, PublicKey, Sha256, Signature
 from registry.strict_yaml import read, typed
 from registry.typed import Frozen
 
@@ -120,7 +120,7 @@ class Event(Frozen):
     """What was decided, where the floor had flagged something."""
     steward_key: PublicKey | None = None
     """The steward's public key, as the profile named it then."""
-    signature: str | None = Field(default=None, pattern=r"^[A-Za-z0-9+/]{86}==$")
+    signature: Signature | None = None
     """The steward's Ed25519 signature over all of the above, in base64."""
 
     @model_validator(mode="after")

@@ -54,7 +54,7 @@ def _chain(profile: Profile) -> list[str]:
 
     With it, what is wrong with the community's own tests; a withdrawal took their words away.
     """
-    tests = [] if profile.stage == "withdrawn" else profile.tests.doubts()
+    tests = [] if profile.stage == "withdrawn" else profile.doubts_of_tests()
     words = broken_words(profile.profile, profile.life)
     return [*chain_problems(profile.life), *words, *tests]
 

@@ -27,7 +27,7 @@ from registry.consent import Date
 from registry.declaration import Slug
 from registry.errors import Problem, ProblemsError, UsageError, relative
 from registry.message import Message, about
-from registry.profile import Reference, Sha256
+from registry.profile import PublicKey, Reference, Sha256, Signature
 from registry.profile_tables import Long, Shape, check_text, read_table
 from registry.strict_yaml import read, typed
 from registry.typed import Frozen
@@ -160,6 +160,10 @@ class Record(Frozen):
     """Why it was retired."""
     previous: Sha256 | None = None
     """Digest of the record before it; nothing in the first."""
+    steward_key: PublicKey | None = None
+    """The steward's public key, as the profile named it then."""
+    signature: Signature | None = None
+    """The steward's Ed25519 signature over all of the above, in base64."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -219,7 +219,7 @@ def _own_tests(graph: Graph, node: Node, standing: Mapping[str, Status]) -> Iter
     """The tests of every community that the model rests on; nobody can set one aside here."""
     for community in graph.permissions(node):
         profile = graph.project.profiles[community]
-        if broken := "; ".join(profile.tests.doubts()):
+        if broken := "; ".join(profile.doubts_of_tests()):
             yield Check(f"the tests of {community} are as recorded", broken, ExitCode.INTEGRITY)
         if profile.tests.standing:
             sentence = f"it passes the tests of {community}"

@@ -27,6 +27,8 @@ from registry.profile_desk import Receipt
 from registry.profile_folder import Profile, read_profile
 from registry.profile_rows import forbidden, touches
 from registry.profile_tests import FOLDER, TESTS, CommunityTest, Marked, Record
+from registry.signing import Signer
+from registry.stewardship import retirement_lacks, retirement_message, unsound_retirements
 from registry.strict_yaml import nearest
 
 MAX_PROPOSED = 200
@@ -106,7 +108,14 @@ def add(root: Path, community: str, one: Marked, by: Sequence[str] = ()) -> Rece
     return receipt
 
 
-def retire(root: Path, community: str, test: str, by: Sequence[str], reason: str) -> Receipt:
+def retire(
+    root: Path,
+    community: str,
+    test: str,
+    by: Sequence[str],
+    reason: str,
+    signer: Signer | None = None,
+) -> Receipt:
     """Ends a test: models need not pass it any more; it stays where everybody sees it."""
     with one_at_a_time(root, "profiles"):
         profile = _whole(root, community)
@@ -114,7 +123,7 @@ def retire(root: Path, community: str, test: str, by: Sequence[str], reason: str
         row = profile.tests.row(test)
         if row.id in profile.tests.retired:
             raise UsageError("was retired before", where=f"{test} of {community}")
-        return _record(root, profile, row, "retired", by, reason)
+        return _record(root, profile, row, "retired", by, reason, signer)
 
 
 def _require_right(profile: Profile, by: Sequence[str]) -> None:
@@ -126,7 +135,7 @@ def _require_right(profile: Profile, by: Sequence[str]) -> None:
                 "only its steward retires a test of a profile that describes itself",
                 where=profile.id,
                 why="a test is the community's own, and nobody else takes it away",
-                mend=f"the steward signs with --by {steward}",
+                mend=f"name --by {steward}",
             )
     elif len(set(by)) < MAINTAINERS:
         raise RefusedError(
@@ -142,7 +151,11 @@ def _whole(root: Path, community: str) -> Profile:
     The record of a test whose writer was cut off is written first.
     """
     profile = accepted(root, community)
-    if broken := next(profile.tests.broken(), None):
+    doubts = (
+        *profile.tests.broken(),
+        *unsound_retirements(profile.profile, profile.life, profile.tests),
+    )
+    if broken := next(iter(doubts), None):
         raise IntegrityError(
             f"the tests are not what was recorded: {broken}",
             where=profile.id,
@@ -167,7 +180,9 @@ def _record(
     happened: str,
     by: Sequence[str],
     reason: str | None = None,
+    signer: Signer | None = None,
 ) -> Receipt:
+    steward = profile.profile.steward
     try:
         record = Record.model_validate(
             {
@@ -178,12 +193,22 @@ def _record(
                 "by": tuple(by),
                 "reason": reason,
                 "previous": profile.tests.last,
+                "steward_key": steward.key if steward and happened == "retired" else None,
             }
         )
     except ValidationError as error:
         first = error.errors()[0]
         what = f"{first['loc'][0]}: {first['msg'].removeprefix('Value error, ')}"
         raise UsageError(what, where=f"the record of {test.id}") from None
+    if signer and record.steward_key:
+        signature = signer.sign(retirement_message(profile.id, record))
+        record = record.model_copy(update={"signature": signature})
+    if lacking := retirement_lacks(profile.profile, profile.life, record):
+        raise RefusedError(
+            lacking,
+            where=profile.id,
+            why="a test is the community's own, and nobody else takes it away",
+        )
     data = record.model_dump(mode="json", exclude_none=True)
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100).encode()
     path = profile.folder / FOLDER / f"{len(profile.tests.records) + 1:04}-{happened}.yaml"

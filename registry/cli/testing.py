@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.cli.asking import print_answer
+from registry.cli.deciding import SignWith, signer
 from registry.cli.output import Json, print_json, print_rows, say
 from registry.cli.profiles import profile_app
 from registry.cli.reading import load
@@ -150,6 +151,7 @@ def show_tests(
         list[str] | None, typer.Option("--by", help="Who decides, such as maintainer:7.")
     ] = None,
     reason: Annotated[str | None, typer.Option(help="Why a test ends, in a sentence.")] = None,
+    sign_with: SignWith = None,
     json: Json = False,
 ) -> None:
     """List a community's own tests and which models pass; take over a proposed one, or end one."""
@@ -171,7 +173,7 @@ def show_tests(
     if retire and by:
         if not reason:
             raise UsageError("say why it ends", mend="add --reason")
-        _print_receipt(end(root, profile.id, retire, by, reason), root)
+        _print_receipt(end(root, profile.id, retire, by, reason, signer(sign_with)), root)
         return
     _list(graph, profile, json=json)
 
@@ -208,7 +210,7 @@ def _list(graph: Graph, profile: Profile, *, json: bool) -> None:
             proposed={
                 name: one.model_dump(mode="json", exclude={"salt"}) for name, one in waiting.items()
             },
-            doubts=list(profile.tests.doubts()),
+            doubts=list(profile.doubts_of_tests()),
         )
         return
     for row in profile.tests.rows:
@@ -227,7 +229,7 @@ def _list(graph: Graph, profile: Profile, *, json: bool) -> None:
         say(f"take one over: chorus profile tests {profile.id} --take NAME --by ...")
     if not profile.tests.rows and not waiting:
         say(f"{profile.id} has no tests; `chorus profile wrong` adds one")
-    for doubt in profile.tests.doubts():
+    for doubt in profile.doubts_of_tests():
         say(f"broken: {doubt}")
 
 

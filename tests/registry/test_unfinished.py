@@ -180,7 +180,9 @@ main()
 
 
 @pytest.mark.parametrize("of_it", [(), ("--item", "mend-first")], ids=["all of it", "one row"])
-def test_what_a_method_writes_after_they_left_is_not_kept(toy: Folder, of_it: tuple[str, ...]) -> None:
+def test_what_a_method_writes_after_they_left_is_not_kept(
+    toy: Folder, of_it: tuple[str, ...]
+) -> None:
     toy.declare("datasets", SAYINGS)
     propose(toy.root, notice_days=0)
     take_up(toy)

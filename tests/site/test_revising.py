@@ -7,10 +7,13 @@ import shutil
 import pytest
 
 from registry.artifact import sha256_file
-from registry.profile_desk import review, whole
+from registry.errors import ProblemsError
+from registry.event_details import LeftItem
+from registry.profile_desk import add_event, review, whole
 from registry.profile_folder import read_profile
 from registry.profile_keys import opens, renew
-from tests.site.filled import ID, Visitor, parsed
+from registry.site.pages import templates
+from tests.site.filled import FIELDS, ID, Visitor, parsed
 
 SECRET_WORDS = "Water from the common spring"
 
@@ -28,8 +31,6 @@ def accepted(visitor, root):
 
 def accept(root):
     """Two reviews and the acceptance, without DVC."""
-    from registry.profile_desk import add_event
-
     folder = root / "proposals" / ID
     word = (f"steward:{ID}", "maintainer:1", "maintainer:2")
     for by, own in ((word, True), (word[1:2], False)):
@@ -114,15 +115,11 @@ class TestOpening:
         assert "not written by a community itself" in change(root, "age-22-34").page
 
     def test_a_withdrawn_profile_cannot_be_opened(self, accepted, root):
-        from registry.profile_desk import add_event
-
         folder = root / "value_profiles" / ID
         add_event(root, folder, "withdrawn", ("steward:x",), "They said so, as agreed.")
         assert "cannot be changed any more" in change(root, key=accepted).page
 
     def test_a_draft_with_words_of_a_withdrawn_profile_is_removed(self, accepted, root):
-        from registry.profile_desk import add_event
-
         visitor = change(root, key=accepted)
         folder = root / "value_profiles" / ID
         add_event(root, folder, "withdrawn", ("steward:x",), "They said so, as agreed.")
@@ -165,8 +162,6 @@ class TestRevision:
         assert not opens(root, standing, accepted)
 
     def test_without_the_key_reviewers_are_told_and_tables_are_not_compared(self, accepted, root):
-        from tests.site.filled import FIELDS
-
         visitor = change(root)
         tables = {n: t for n, t in FIELDS.items() if n.startswith(("values.", "examples."))}
         visitor.send("preview", tables | {"values.0.statement": "Bridges are mended by all."})
@@ -209,3 +204,84 @@ class TestRevision:
         data = {"id": ID, "key": accepted, "token": "0" * 64}
         assert visitor.client.post("/en/change", data=data,
                                    files={"x": ("", b"")}).status_code == 403  # fmt: skip
+
+
+class TestBesideOthers:
+    """What a proposal must keep to because of what happened here before."""
+
+    @pytest.fixture
+    def counted(self, visitor, root):
+        """A profile with a table of opinions that was accepted; returns its edit key."""
+        asked = {"opinions.instrument": "valley-2026", "opinions.fielded.start": "2026-03-01",
+                 "opinions.fielded.end": "2026-03-02", "opinions.weighting": "none",
+                 "opinions.held_out": "false"}  # fmt: skip
+        visitor.send("check", FIELDS | asked, {"opinions": ("o.csv", templates()["opinions.csv"])})
+        visitor.send("preview")
+        assert visitor.address.endswith("/preview"), visitor.messages()
+        visitor.submit()
+        key = visitor.page.partition('id="receipt-key">')[2].partition("<")[0]
+        accept(root)
+        return key
+
+    def figures(self, more):
+        table = templates()["opinions.csv"].decode("utf-8-sig").splitlines(keepends=True)
+        rows = [table[0], *(line.replace(",100,100,", f",{100 + more},{100 + more},")
+                            for line in table[1:])]  # fmt: skip
+        count, n = 60 + more, 100 + more
+        rows[1] = rows[1].replace(",60,0.6,", f",{count},{count / n:.6f},")
+        rows[2] = rows[2].replace(",40,0.4,", f",40,{40 / n:.6f},")
+        return {"opinions": ("o.csv", "".join(rows).encode())}
+
+    @pytest.mark.parametrize(("more", "said"), [(3, "3 more people chose &#39;Yes&#39;"), (12, "")])
+    def test_figures_that_tell_how_a_few_answered_are_refused(self, counted, root, more, said):
+        visitor = change(root, key=counted)
+        visitor.send("preview", files=self.figures(more))
+        shown = visitor.messages().get("opinions", "")
+        assert said in shown
+        assert bool(shown) == bool(said)
+        assert visitor.address.endswith("/preview") == (not said)
+        visitor.client.post(
+            f"{visitor.address.removesuffix('/preview')}/submit",
+            data={"token": parsed(visitor.page).values["token"][0], "sure": "yes"},
+            files={"x": ("", b"")},
+        )
+        assert (root / "proposals" / ID).exists() == (not said)
+
+    def test_without_the_key_nobody_learns_from_it_what_the_figures_are(self, counted, root):
+        visitor = change(root)
+        words = {n: t for n, t in FIELDS.items() if n.startswith(("values.", "examples."))}
+        visitor.send("preview", words, self.figures(3))
+        assert visitor.address.endswith("/preview"), visitor.messages()
+        assert "more people" not in visitor.page
+        visitor.submit()
+        with pytest.raises(ProblemsError, match="3 more people chose 'Yes'"):
+            whole(root / "proposals" / ID, root)
+
+    def test_a_row_that_was_taken_back_is_named_and_the_rest_suffices(self, accepted, root):
+        folder = root / "value_profiles" / ID
+        left = LeftItem(table="examples.jsonl", row="example-1", profile_after="0" * 64)
+        word = (f"steward:{ID}", "maintainer:1", "maintainer:2")
+        add_event(root, folder, "item-withdrawn", word, "Its author wants it back.", item=left)
+        visitor = change(root, key=accepted)
+        visitor.send("preview")
+        assert "was taken back on" in visitor.messages()["examples.0"]
+        nothing = {f"examples.0.{name}": "" for name in ("prompt", "preferred", "dispreferred",
+                                                         "author", "id", "values")}  # fmt: skip
+        visitor.send("preview", nothing)
+        assert visitor.address.endswith("/preview"), visitor.messages()
+
+    @pytest.mark.parametrize("language", ["en", "de"])
+    def test_the_id_of_a_community_that_left_is_given_to_nobody(self, root, language):
+        (root / "registry" / "tombstones" / ID).mkdir(parents=True)
+        visitor = Visitor(root, language)
+        visitor.send("preview", FIELDS)
+        said = {"en": "belongs to a community that left", "de": "die sich zurückgezogen hat"}
+        assert said[language] in visitor.messages()["id"]
+        assert not visitor.address.endswith("/preview")
+
+    def test_words_that_the_floor_flags_are_shown_before_handing_in(self, visitor):
+        visitor.fill(description="In this valley all strangers are rats, and we say so.")
+        visitor.send("preview")
+        shown = visitor.page.partition('id="flagged"')[2].partition("</section>")[0]
+        assert "likens people to animals" in shown
+        assert "profile.yaml" in shown

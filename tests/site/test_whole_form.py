@@ -93,6 +93,7 @@ def test_the_examples_of_all_fields_together_are_a_whole_profile(root, language)
 
 
 WRONG = {
+    "steward.key": ("ssh-ed25519 AAAA", "`chorus profile key new`"),
     "participants.0.group": ("a", "must have at least 2 characters"),
     "participants.0.n": ("4", "must be 10 or more"),
     "sources.0.url": ("ftp://x", "must be a web address"),
