@@ -32,7 +32,17 @@ def render(question: str, options: Sequence[str]) -> str:
 
 
 def encode(tokenizer: Any, prompt: str) -> list[int]:
-    """The token ids of a prompt as a chat, up to where the answer begins."""
+    """The token ids of a prompt as a chat, up to where the answer begins.
+
+    Raises MethodError where the prompt holds a mark that parts the turns of the chat: its text
+    would leave the place of a user's words and speak as somebody else.
+    """
+    if mark := next((mark for mark in tokenizer.all_special_tokens if mark in prompt), None):
+        raise MethodError(
+            f"a prompt holds {mark!r}, which parts the turns of a chat",
+            why="its text could speak as the system or as the model",
+            mend="take the mark out of the question, its options, or the profile it came from",
+        )
     encoded = tokenizer.apply_chat_template(
         [{"role": "user", "content": prompt}],
         add_generation_prompt=True,

@@ -10,6 +10,9 @@ from typing import Protocol
 from registry.declaration import with_article
 from registry.errors import UsageError
 from registry.graph import Graph, Node
+from registry.message import Message
+from registry.nearest_item import Nearest, nearest_item
+from registry.profile_tests import plain_answer
 
 GROUP = "chorus.answers"
 SURVEY_NOTICE = (
@@ -44,17 +47,32 @@ def ask(graph: Graph, node: Node, question: str, options: tuple[str, ...]) -> An
         what = f"only models answer, and this is {with_article(node.declaration.kind)}"
         raise UsageError(what, where=node.id)
     if len(options) == 1 or len(set(options)) != len(options):
-        raise UsageError("give two or more different options", where="--options")
+        raise UsageError(Message("give two or more different options"), where="--options")
     artifact = graph.artifact(node)
     if artifact.read_manifest() is None:
         raise UsageError(
-            "has not been made", where=node.id, mend=f"run `chorus make {node.id} --upstream`"
+            Message("has not been made"),
+            where=node.id,
+            mend=f"run `chorus make {node.id} --upstream`",
         )
     points = {point.name: point for point in entry_points(group=GROUP)}
     if "default" not in points:
         raise UsageError("no installed package offers an answerer", where=GROUP)
     answerer: Answerer = points["default"].load()
     return answerer(artifact.files, question, options)
+
+
+def taken_for(answer: Answer) -> str:
+    """The one text that an answer comes to: the option put first, or its words as a table takes."""
+    if answer.text is None:
+        return max(answer.options, key=lambda option: answer.options[option])
+    return plain_answer(answer.text)
+
+
+def nearest(graph: Graph, node: Node, question: str) -> Nearest | None:
+    """The nearest item of the profiles that a model rests on; None where it rests on none."""
+    profiles = [graph.project.profiles[community] for community in graph.permissions(node)]
+    return nearest_item(profiles, graph.project.root, question) if profiles else None
 
 
 def notice(graph: Graph, node: Node) -> str:

@@ -13,6 +13,8 @@ from registry.graph import Graph, Node
 from registry.profile import ValueProfile
 from registry.profile_folder import Profile
 from registry.results import Result, in_tables, read_results
+from registry.status import status
+from registry.tested import Tested, tested
 
 _SPEAKS = {
     "self-described": "Written or approved by a body that answers to its members.",
@@ -52,6 +54,16 @@ class Card:
     def results(self) -> list[Result]:
         """What the project's evaluations say about this very model."""
         return [r for r in self._measured() if r.about == self.node.id]
+
+    @property
+    def tested(self) -> list[tuple[Profile, Tested]]:
+        """How the model does on the tests of every community that has some."""
+        standing = status(self.graph)
+        return [
+            (profile, tested(self.graph, self.node, profile, standing))
+            for profile in self.profiles
+            if profile.tests.rows
+        ]
 
     def _measured(self) -> Iterator[Result]:
         content = self.manifests[self.node.id].content
@@ -102,6 +114,7 @@ def write_card(card: Card) -> str:
         chain=_chain(card),
         datasets=[m for m in card.manifests.values() if m.kind == "dataset"],
         results=in_tables(card.results),
+        tests=card.tested,
         manifest_digest=sha256_file(card.graph.artifact(card.node).manifest),
         limits=list(dict.fromkeys(_limits(card))),
         warnings=list(_warnings(card.manifests.values())),

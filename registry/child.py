@@ -47,7 +47,7 @@ def environment(request: Mapping[str, Any], base: Mapping[str, str]) -> dict[str
     return env
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Asks Linux to kill this process when its parent is killed, so that no orphan trains on."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
@@ -80,7 +80,7 @@ def _context(request: Mapping[str, Any], events: Any) -> Context:
 
 def main() -> int:
     """Runs the request on standard input."""
-    _die_with_parent()
+    die_with_parent()
     request = json.loads(sys.stdin.read())
     if os.getppid() != request["parent"]:
         return ExitCode.INTERRUPTED

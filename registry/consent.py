@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from registry.message import Message
 from registry.typed import Frozen
 
 Use = Literal["train-sft", "train-rl", "evaluate", "publish-data", "publish-weights", "commercial"]
@@ -20,11 +21,11 @@ Permission = Literal["consent", "mandate", "licence"]
 def check_date(value: str) -> str:
     """Returns `value` if it is a calendar date such as `2026-11-23`."""
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        raise ValueError('write a date as year-month-day in quotes, like "2026-11-23"')
+        raise ValueError(Message('write a date as year-month-day in quotes, like "2026-11-23"'))
     try:
         dt.date.fromisoformat(value)
     except ValueError:
-        raise ValueError("is not a day of the calendar") from None
+        raise ValueError(Message("is not a day of the calendar")) from None
     return value
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from registry.message import Message
 from registry.typed import Frozen
 
 Kind = Literal["dataset", "model", "evaluation"]
@@ -23,7 +24,9 @@ def with_article(kind: Kind) -> str:
 def check_slug(value: str) -> str:
     """Returns `value` if it can be a name of a declaration or a community."""
     if not SLUG.fullmatch(value) or "--" in value:
-        raise ValueError("use 3 to 48 small letters, digits and single hyphens, like `my-dataset`")
+        raise ValueError(
+            Message("use 3 to 48 small letters, digits and single hyphens, like `my-dataset`")
+        )
     return value
 
 

@@ -66,11 +66,15 @@ class Problem:
     mend: str = ""
 
     def __str__(self) -> str:
+        return self.told("mend")
+
+    def told(self, mend: str) -> str:
+        """The problem in lines of text; `mend` is the word for what to do."""
         lines = [f"{self.place}: {self.what}"]
         if snippet := self.place.snippet():
             lines.append(snippet)
         if self.mend:
-            lines.append(f"  mend: {self.mend}")
+            lines.append(f"  {mend}: {self.mend}")
         return "\n".join(lines)
 
 

@@ -17,7 +17,9 @@ import yaml
 from pydantic import Field
 
 from registry.errors import Place, Problem, relative
-from registry.profile_folder import NO_TEXT, Profile
+from registry.message import Message
+from registry.profile_folder import Profile
+from registry.profile_rows import lines, texts
 from registry.profile_tables import SHAPES
 from registry.typed import Frozen
 
@@ -106,10 +108,13 @@ class Flag:
 
     def problem(self, profile: str) -> Problem:
         """The flag as something to fix or to decide."""
-        what = f"the floor flags {self.words!r}, which {self.why}"
-        mend = (
+        why = Message(self.why)
+        what = Message("the floor flags {words!r}, which {why}", words=self.words, why=why)
+        mend = Message(
             "say it without that; or a reviewer decides that it may stay and why: chorus profile "
-            f"floor {profile} --keep {self.place} --by maintainer:1 --reason ..."
+            "floor {profile} --keep {place} --by maintainer:1 --reason ...",
+            profile=profile,
+            place=self.place,
         )
         return Problem(self.shown, what, mend)
 
@@ -121,12 +126,10 @@ def flags(profile: Profile) -> Iterator[Flag]:
         yield from _flagged(str(getattr(profile.profile, name)), name, shown)
     tables = profile.tables()
     for shape in SHAPES:
-        read = tables.get(shape.file)
-        for line, row in zip(read.lines, read.rows, strict=True) if read else ():
-            texts = (str(getattr(row, name) or "") for name in shape.columns if name not in NO_TEXT)
+        for line, row in lines(tables, shape.file):
             place = f"{shape.file}:{shape.identity(row)}"
             at = Place(profile.shown(shape.file), line)
-            for text in texts:
+            for _, text in texts(row):
                 yield from _flagged(text, place, at)
 
 

@@ -17,9 +17,10 @@ from registry.artifact import ArtifactPath
 from registry.consent import Use
 from registry.declaration import Declaration, with_article
 from registry.errors import Problem, ProblemsError, UsageError
+from registry.partly import Key
 from registry.profile_folder import Profile
 from registry.project import Declared, Project, load_project
-from registry.strict_yaml import Key, nearest
+from registry.strict_yaml import nearest
 
 
 @dataclass(frozen=True)

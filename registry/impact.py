@@ -61,9 +61,11 @@ def artifacts_on(root: Path, community: str) -> list[Touched]:
 
 
 def manifests(root: Path) -> Iterator[Path]:
-    """The manifest of every artifact on disk."""
+    """The manifest of every artifact on disk; scratch folders are none (`registry.unfinished`)."""
     data = root / "data"
-    yield from sorted([*data.glob(f"*/{MANIFEST}"), *data.glob(f"*/*/{MANIFEST}")])
+    for path in sorted([*data.glob(f"*/{MANIFEST}"), *data.glob(f"*/*/{MANIFEST}")]):
+        if not path.parent.name.startswith("."):
+            yield path
 
 
 def releases_on(root: Path, community: str) -> list[Name]:

@@ -45,6 +45,8 @@ from registry.store import forget
 from registry.strict_yaml import nearest
 from registry.table_rows import without, without_reference
 from registry.tombstones import bury
+from registry.unfinished import left_with
+from registry.unfinished import remove as remove_unfinished
 from registry.withdrawal import CANNOT_REACH, Done, Fate, fate_of, remove, require_two
 
 _PARTED = "evaluation/"
@@ -73,6 +75,8 @@ class ItemPlan:
     """Tables of a proposal that hold it too, as they will be."""
     started: Happened | None
     """The event of an attempt that was cut off, or that was finished before."""
+    unfinished: tuple[str, ...]
+    """Folders that may hold it in something that was begun, from the project's root."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -142,8 +146,13 @@ def plan_item(root: Path, folder: Path, named: str) -> ItemPlan:
         ),
         proposals=_proposed(root, profile, table, row),
         started=started,
+        unfinished=() if retired_only else _unfinished(root, profile),
         warnings=tuple(_warnings(profile, table, row, tables)),
     )
+
+
+def _unfinished(root: Path, profile: Profile) -> tuple[str, ...]:
+    return tuple(relative(folder, root) for folder in left_with(root, profile.id))
 
 
 def _twins(table: str) -> tuple[str, ...]:
@@ -341,6 +350,9 @@ def _erase(root: Path, given: ItemPlan, done: ItemDone) -> None:
     done.remotes = objects.drop_from_remotes(gone)
     done.cache = objects.drop(gone)
     done.removed += [remove(root, touched) for touched in given.removed]
+    unfinished = _unfinished(root, profile)
+    remove_unfinished([root / path for path in unfinished])
+    done.removed += unfinished
     forget(root, nodes)
     noted.unlink()
 
@@ -382,6 +394,7 @@ def as_json(given: ItemPlan) -> dict[str, Any]:
         "artifacts": [touched.to_json() | {"fate": fate} for touched, fate in given.fates],
         "releases": [name.tag for name in given.releases],
         "remake": given.remake,
+        "unfinished": list(given.unfinished),
         "warnings": list(given.warnings),
         "cannot_reach": list(CANNOT_REACH),
     }  # fmt: skip

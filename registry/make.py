@@ -46,11 +46,10 @@ from registry.graph import Graph, Node, load_graph
 from registry.held_out import HeldOut, held_out_for
 from registry.launch import build_request, choose_device, run_method
 from registry.method import forget_code
+from registry.profile_life import read_life
 from registry.runs import Door, Outcome, Run, RunFiles, end_run, start_run
 from registry.status import Causes, altered_files, causes_of, contract_moved, differences
-
-_ATTEMPT = "attempt"
-"""Names, in a scratch directory, the causes that its work was begun with."""
+from registry.unfinished import Attempt, begin, begun, finish
 
 Result = Literal["current", "recorded", "rechecked", "made"]
 
@@ -178,7 +177,8 @@ def _attempt(
 ) -> Run:
     run, files = start_run(graph.project.state, node.id, door)
     try:
-        manifest, seconds = _produce(graph, node, causes, files, listener, lock)
+        with _nothing_kept_of_those_who_left(graph, node):
+            manifest, seconds = _produce(graph, node, causes, files, listener, lock)
     except KeyboardInterrupt:
         end_run(run, files, "interrupted")
         raise
@@ -191,6 +191,20 @@ def _attempt(
     return end_run(run, files, "made", content=manifest.content, method_seconds=seconds)
 
 
+@contextlib.contextmanager
+def _nothing_kept_of_those_who_left(graph: Graph, node: Node) -> Iterator[None]:
+    """Removes what a failed attempt left, if a profile or a row was withdrawn in the meantime."""
+    try:
+        yield
+    except BaseException:
+        for community in graph.permissions(node):
+            before = graph.project.profiles[community]
+            life, _ = read_life(before.folder, graph.project.root)
+            if life.stage == "withdrawn" or life.left() != before.life.left():
+                graph.artifact(node).clear_scratch()
+        raise
+
+
 def _outcome(error: ChorusError) -> Outcome:
     return "refused" if error.exit_code == ExitCode.REFUSED else "failed"
 
@@ -201,7 +215,9 @@ def _produce(
     artifact = graph.artifact(node)
     terms = _consents(graph, node)
     device = choose_device(node)
-    scratch, work = _scratch(artifact, digest_of([causes.digest, device, _versions(node)]))
+    digest = digest_of([causes.digest, device, _versions(node)])
+    attempt = Attempt(node=node.id, causes=digest, profiles=tuple(sorted(terms)))
+    scratch, work = _scratch(artifact, attempt)
     listener.started(node.id, files)
     request = build_request(graph, node, causes, device, scratch.files, work, files)
     started = time.monotonic()
@@ -213,7 +229,6 @@ def _produce(
     verdicts = quality.check(scratch.files, node.declaration.contract, _held_out(graph, node))
     quality.require(verdicts, node.id, scratch.files)
     shutil.rmtree(work)
-    (scratch.directory / _ATTEMPT).unlink()
     manifest = Manifest(
         node=node.id,
         kind=node.declaration.kind,
@@ -239,20 +254,21 @@ def _produce(
         content=content_digest(entries),
     )
     write_atomically(scratch.manifest, manifest.to_bytes())
+    finish(scratch.directory)
     sync_tree(scratch.directory)
     _require_unmoved(graph, node, causes, terms)
     artifact.swap_in()
     return manifest, seconds
 
 
-def _scratch(artifact: ArtifactPath, attempt: str) -> tuple[ArtifactPath, Path]:
+def _scratch(artifact: ArtifactPath, attempt: Attempt) -> tuple[ArtifactPath, Path]:
     """A scratch directory, and the work folder in it, which the same attempt finds again."""
     scratch = ArtifactPath(artifact.scratch)
-    named, work = artifact.scratch / _ATTEMPT, artifact.scratch / "work"
-    if not (named.is_file() and named.read_text(encoding="utf-8") == attempt and work.is_dir()):
+    work = artifact.scratch / "work"
+    if begun(artifact.scratch) != attempt or not work.is_dir():
         artifact.clear_scratch()
-        work.mkdir(parents=True)
-        write_atomically(named, attempt.encode())
+        begin(artifact.scratch, attempt)
+        work.mkdir()
     shutil.rmtree(scratch.files, ignore_errors=True)
     scratch.manifest.unlink(missing_ok=True)
     (work / "error.json").unlink(missing_ok=True)

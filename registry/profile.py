@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from registry.consent import Consent, Date, Permission
 from registry.declaration import Slug
+from registry.message import Message, about
 from registry.typed import Frozen
 
 SCHEMA_VERSION = 2
@@ -25,14 +26,14 @@ Sensitivity = Literal["party", "religion", "ethnicity", "health", "sexuality", "
 def check_sha256(value: str) -> str:
     """Returns `value` if it is a SHA-256 digest in hex."""
     if not re.fullmatch(r"[0-9a-f]{64}", value):
-        raise ValueError("write the SHA-256 digest as 64 small hex digits")
+        raise ValueError(Message("write the SHA-256 digest as 64 small hex digits"))
     return value
 
 
 def check_language(value: str) -> str:
     """Returns `value` if it has the shape of a BCP-47 language tag."""
     if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", value):
-        raise ValueError('write a language as a tag in quotes, like "en-US" or "no"')
+        raise ValueError(Message('write a language as a tag in quotes, like "en-US" or "no"'))
     return value
 
 
@@ -40,13 +41,15 @@ def check_reference(value: str) -> str:
     """Returns `value` if it refers to a contact without holding the address itself."""
     if "@" in value or re.search(r"[0-9]{6,}", re.sub(r"[\s().+/-]", "", value)):
         raise ValueError(
-            "write a reference such as `register:42`, never an address or a telephone number; "
-            "those are kept outside the project"
+            Message(
+                "write a reference such as `register:42`, never an address or a telephone number; "
+                "those are kept outside the project"
+            )
         )
     return value
 
 
-NO_WEIGHTS_BY_LICENCE = (
+NO_WEIGHTS_BY_LICENCE = Message(
     "a licence grants publish-weights only after a recorded review of purpose, identifiability and "
     "harm (an event 'release-reviewed'); remove it from consent.uses"
 )
@@ -55,6 +58,7 @@ Sha256 = Annotated[str, AfterValidator(check_sha256)]
 Language = Annotated[str, AfterValidator(check_language)]
 Reference = Annotated[str, Field(min_length=3, max_length=200), AfterValidator(check_reference)]
 PublicKey = Annotated[str, Field(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")]
+Signature = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{86}==$")]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500)]
 
 
@@ -88,7 +92,7 @@ class Fielded(Frozen):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.end < self.start:
-            raise ValueError("the last day lies before the first")
+            raise ValueError(Message("the last day lies before the first"))
         return self
 
 
@@ -148,7 +152,7 @@ class Elicitation(Frozen):
     @model_validator(mode="after")
     def _not_more_than_invited(self) -> Self:
         if self.invited is not None and self.took_part > self.invited:
-            raise ValueError("more people took part than were invited")
+            raise ValueError(Message("more people took part than were invited"))
         return self
 
 
@@ -177,10 +181,10 @@ class OffLimits(Frozen):
     def _kept_back(self) -> Self:
         if self.steward_only and (self.topic or self.terms):
             raise ValueError(
-                "a topic for the steward only is not written here: leave its words out"
+                Message("a topic for the steward only is not written here: leave its words out")
             )
         if not self.steward_only and not self.topic:
-            raise ValueError("name the topic, or mark it `steward_only: true`")
+            raise ValueError(Message("name the topic, or mark it `steward_only: true`"))
         return self
 
 
@@ -199,7 +203,7 @@ class Threshold(Frozen):
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
         if (self.at_most is None) == (self.at_least is None):
-            raise ValueError("give `at_most` or `at_least`, one of them")
+            raise ValueError(Message("give `at_most` or `at_least`, one of them"))
         return self
 
 
@@ -288,14 +292,27 @@ class ValueProfile(Frozen):
 
     @model_validator(mode="after")
     def _permission_fits(self) -> Self:
+        if self.permission == "licence" and self.described_by_itself and not self.fictional:
+            raise ValueError(Message("a self-described profile rests on consent or a mandate"))
+        return self
+
+    @model_validator(mode="after")
+    def _weights_are_granted_by_people(self) -> Self:
         if self.permission == "licence" and "publish-weights" in self.consent.uses:
             raise ValueError(NO_WEIGHTS_BY_LICENCE)
-        if self.permission == "licence" and self.described_by_itself and not self.fictional:
-            raise ValueError("a self-described profile rests on consent or a mandate")
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_granted_it(self) -> Self:
         if self.permission != "licence" and self.consent.granted_by is None:
-            raise ValueError("consent.granted_by: say which role granted it")
+            raise ValueError(about("consent.granted_by", Message("say which role granted it")))
+        return self
+
+    @model_validator(mode="after")
+    def _terms_are_known(self) -> Self:
         if self.permission != "licence" and self.consent.terms_sha256 is None:
-            raise ValueError("consent.terms_sha256: give the digest of the terms as signed")
+            what = Message("give the digest of the terms as signed")
+            raise ValueError(about("consent.terms_sha256", what))
         return self
 
     @model_validator(mode="after")
@@ -303,12 +320,20 @@ class ValueProfile(Frozen):
         required = ("steward", "authority", "elicitation", "withdrawal")
         if self.described_by_itself:
             if lacking := [name for name in required if getattr(self, name) is None]:
-                raise ValueError(f"a self-described profile needs {', '.join(lacking)}")
+                needed = ", ".join(lacking)
+                raise ValueError(Message("a self-described profile needs {names}", names=needed))
             return self
         if given := [n for n in ("steward", "authority") if getattr(self, n) is not None]:
-            raise ValueError(f"a profile of kind {self.kind} has no {' and no '.join(given)}")
+            what = Message(
+                "a profile of kind {kind} has no {names}",
+                kind=self.kind,
+                names=" and no ".join(given),
+            )
+            raise ValueError(what)
         if not self.sources and not self.fictional:
-            raise ValueError(f"a profile of kind {self.kind} names the sources of its figures")
+            what = Message("a profile of kind {kind} names the sources of its figures",
+                           kind=self.kind)  # fmt: skip
+            raise ValueError(what)
         return self
 
     @model_validator(mode="after")
@@ -316,8 +341,11 @@ class ValueProfile(Frozen):
         weights = "publish-weights" in self.consent.uses
         if self.sensitive and weights and not self.described_by_itself:
             raise ValueError(
-                f"weights of people grouped by {self.sensitive[0]} are published only where they "
-                "describe themselves and their consent names it"
+                Message(
+                    "weights of people grouped by {group} are published only where they "
+                    "describe themselves and their consent names it",
+                    group=self.sensitive[0],
+                )
             )
         return self
 
@@ -330,14 +358,14 @@ class ValueProfile(Frozen):
         }
         for name, given in named.items():
             if twice := next((one for one in given if given.count(one) > 1), None):
-                raise ValueError(f"{name}: {twice!r} stands twice")
+                raise ValueError(about(name, Message("{word!r} stands twice", word=twice)))
         return self
 
     @model_validator(mode="after")
     def _revision_has_a_past(self) -> Self:
         if (self.revision > 1) != (self.supersedes is not None):
-            raise ValueError(
-                "supersedes: the digest of the previous revision belongs to every revision after "
-                "the first"
+            what = Message(
+                "the digest of the previous revision belongs to every revision after the first"
             )
+            raise ValueError(about("supersedes", what))
         return self

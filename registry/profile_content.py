@@ -13,6 +13,11 @@ PROPOSALS = "proposals"
 ACCEPTED = "value_profiles"
 
 
+def folders_in(place: Path) -> list[Path]:
+    """The profile folders in a place; proposed tests lie beside them, as `<id>.tests/`."""
+    return [path for path in sorted(place.glob("*/")) if not path.name.endswith(".tests")]
+
+
 def track_content(root: Path, folder: Path) -> None:
     """Puts a profile's content into DVC and out of Git's sight."""
     home = folder / CONTENT
@@ -28,7 +33,7 @@ def track_content(root: Path, folder: Path) -> None:
 
 
 def track_here(root: Path, profile: Profile) -> None:
-    """Tracks the content where it lies now, so that DVC's file names the right place."""
+    """Tracks the content as it is now, where it lies now; licensed content stands in Git."""
     if profile.profile.permission == "licence":
         return
     import logging

@@ -26,16 +26,20 @@ from registry.artifact import (
 from registry.consent import today
 from registry.errors import Problem, ProblemsError, RefusedError, UsageError, relative
 from registry.floor import undecided
+from registry.profile_check import Checked, check_folder
 from registry.profile_content import (
     ACCEPTED,
     PROPOSALS,
     bring_instrument,
+    folders_in,
     track_content,
     track_here,
 )
-from registry.profile_folder import Profile, check_tables, read_profile
+from registry.profile_folder import Profile, read_profile
 from registry.profile_life import Event, Happening, chain_problems, refusal
 from registry.profile_revisions import too_near
+from registry.profile_tests import FOLDER as TEST_RECORDS
+from registry.profile_tests import TESTS, Tests
 from registry.signing import Signer
 from registry.stewardship import broken_words, lacks, signed
 from registry.strict_yaml import nearest
@@ -74,30 +78,28 @@ def folder_of(root: Path, name: str) -> Path:
     for place in (PROPOSALS, ACCEPTED):
         if (root / place / name).is_dir():
             return root / place / name
-    known = sorted({p.name for place in (PROPOSALS, ACCEPTED) for p in (root / place).glob("*/")})
+    known = sorted({p.name for place in (PROPOSALS, ACCEPTED) for p in folders_in(root / place)})
     mend = nearest(name, known) or "known here: " + (", ".join(known) or "none")
     raise UsageError(f"no profile or proposal is called {name!r}", mend=mend)
 
 
 def whole(folder: Path, root: Path) -> Profile:
     """The profile in a folder, every table read; raises ProblemsError with all that is wrong."""
-    profile, problems = read_profile(folder, root)
+    profile, problems, _ = check_folder(folder, root)
     if profile is not None:
-        problems += check_tables(profile)
         problems += _beside_others(root, profile)
     if problems or profile is None:
         raise ProblemsError(problems)
     return profile
 
 
-def check_all(folder: Path, root: Path) -> list[Problem]:
+def check_all(folder: Path, root: Path) -> Checked:
     """Everything that is to be mended or decided before a profile is taken up."""
-    profile, problems = read_profile(folder, root)
-    if profile is not None:
-        problems += check_tables(profile)
-        problems += _beside_others(root, profile)
-        problems += [flag.problem(profile.id) for flag in undecided(profile)]
-    return problems
+    found = check_folder(folder, root)
+    if profile := found.profile:
+        found.problems.extend(_beside_others(root, profile))
+        found.problems.extend(flag.problem(profile.id) for flag in undecided(profile))
+    return found
 
 
 def _beside_others(root: Path, profile: Profile) -> list[Problem]:
@@ -231,6 +233,7 @@ def settle(
     with one_at_a_time(root, "profiles"):
         if profile.profile.permission != "licence":
             track_content(root, folder)
+        _carry_tests(root, profile)
         sync_tree(folder)
         target = root / ACCEPTED / profile.id
         swap_folder(folder, target, target.with_name(f".{target.name}.old"))
@@ -256,6 +259,30 @@ def _noted(root: Path, profile: Profile) -> Receipt | None:
         sha256=settled.sha256,
         undo=_UNDO[settled.event.event].format(id=profile.id),
     )
+
+
+def _carry_tests(root: Path, proposal: Profile) -> None:
+    """Puts a community's tests into the folder of its next revision, which takes its place.
+
+    They belong to the community and not to a revision: what was added while the proposal was being
+    read comes along too, and a proposal can neither bring nor leave out any.
+    """
+    standing, _ = read_profile(root / ACCEPTED / proposal.id, root)
+    known = standing.tests if standing else Tests((), (), ())
+    if not proposal.tests.within(known):
+        raise UsageError(
+            "brings tests that were never added",
+            where=proposal.id,
+            why="a test is added to the profile that stands, and carried along from there",
+            mend=f"remove {TEST_RECORDS}/ and {TESTS.file} from the proposal, and add them with "
+            "`chorus profile wrong` once it is taken up",
+        )
+    if standing is None or not known.records:
+        return
+    write_atomically(proposal.table(TESTS.file), standing.table(TESTS.file).read_bytes())
+    for kept in known.records:
+        record = standing.folder / TEST_RECORDS / kept.file
+        write_atomically(proposal.folder / TEST_RECORDS / kept.file, record.read_bytes())
 
 
 def suspend(root: Path, folder: Path, by: Sequence[str], reason: str) -> Receipt:

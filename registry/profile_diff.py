@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from registry.message import Message
 from registry.profile_folder import Profile
 
 _SKIPPED = frozenset({"schema_version", "revision", "supersedes"})
@@ -19,6 +20,8 @@ class Change:
     """A field of the profile, or a table."""
     what: str
     """What happened: added, removed or changed, with both values where they are short."""
+    row: str = ""
+    """The row of a table."""
 
     def to_json(self) -> dict[str, str]:
         """The change as JSON."""
@@ -27,12 +30,17 @@ class Change:
 
 def differences(before: Profile, after: Profile) -> list[Change]:
     """Every change from one revision to the next."""
-    found = list(_fields("", _plain(before), _plain(after)))
+    found = field_differences(before, after)
     old, new = before.tables(), after.tables()
     for name in sorted(old.keys() | new.keys()):
         rows = [read.rows if read else () for read in (old.get(name), new.get(name))]
         found += _rows(name, *({_key(row): row for row in part} for part in rows))
     return found
+
+
+def field_differences(before: Profile, after: Profile) -> list[Change]:
+    """The changes in `profile.yaml`, which speak of no table."""
+    return list(_fields("", _plain(before), _plain(after)))
 
 
 def _plain(profile: Profile) -> dict[str, Any]:
@@ -51,11 +59,23 @@ def _fields(where: str, before: Any, after: Any) -> Iterator[Change]:
     if isinstance(before, list) and isinstance(after, list):
         gone = [_short(v) for v in before if v not in after]
         new = [_short(v) for v in after if v not in before]
-        parts = [f"no longer {', '.join(gone)}"] if gone else []
-        parts += [f"now also {', '.join(new)}"] if new else []
-        yield Change(where, "; ".join(parts) or "its order changed")
+        said = Message("its order changed")
+        if gone and new:
+            said = Message("no longer {gone}; now also {new}",
+                           gone=", ".join(gone), new=", ".join(new))  # fmt: skip
+        elif gone or new:
+            said = (
+                Message("no longer {gone}", gone=", ".join(gone))
+                if gone
+                else Message("now also {new}", new=", ".join(new))
+            )
+        yield Change(where, said)
         return
-    yield Change(where, f"from {_short(before)} to {_short(after)}")
+    yield Change(where, _from_to(before, after))
+
+
+def _from_to(before: Any, after: Any) -> Message:
+    return Message("from {old} to {new}", old=_short(before), new=_short(after))
 
 
 def _key(row: Any) -> str:
@@ -66,17 +86,21 @@ def _rows(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Ite
     for key in sorted(before.keys() | after.keys()):
         old, new = before.get(key), after.get(key)
         if old is None:
-            yield Change(name, f"{key} is new")
+            yield Change(name, Message("{row} is new", row=key), key)
         elif new is None:
-            yield Change(name, f"{key} is gone")
+            yield Change(name, Message("{row} is gone", row=key), key)
         elif old != new:
             was, now = old.model_dump(mode="json"), new.model_dump(mode="json")
-            parts = [
-                f"{c} from {_short(was[c])} to {_short(now[c])}" for c in was if was[c] != now[c]
-            ]
-            yield Change(name, f"{key}: {', '.join(parts)}")
+            parts: Message | None = None
+            for column in (column for column in was if was[column] != now[column]):
+                one = Message("{column} {change}", column=column,
+                              change=_from_to(was[column], now[column]))  # fmt: skip
+                parts = Message("{first}, {then}", first=parts, then=one) if parts else one
+            yield Change(name, Message("{row}: {what}", row=key, what=parts or ""), key)
 
 
 def _short(value: Any, width: int = 60) -> str:
-    text = "nothing" if value is None else repr(value) if isinstance(value, str) else str(value)
+    if value is None:
+        return Message("nothing")
+    text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= width else text[: width - 1] + "\u2026"

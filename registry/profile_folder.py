@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
-import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,19 +13,26 @@ from registry.artifact import FileEntry, Hasher, content_digest
 from registry.consent import Use
 from registry.errors import Place, Problem, RefusedError, relative
 from registry.event_details import ReleaseReview
+from registry.message import Message
+from registry.partly import nothing_of
+from registry.plain_words import shortened
 from registry.profile import SCHEMA_VERSION, ValueProfile
 from registry.profile_life import ACTIVE, EVENT_NAME, Life, Stage, read_life
 from registry.profile_tables import HELD_OUT, SHAPES, Read, Shape, read_table
+from registry.profile_tests import FOLDER as TEST_RECORDS
+from registry.profile_tests import RECORD_NAME, TESTS, Tests, read_tests
 from registry.profile_v1 import ValueProfileV1, upgraded
-from registry.stewardship import broken_words
-from registry.strict_yaml import Document, read, typed
+from registry.stewardship import broken_words, unsound_retirements
+from registry.strict_yaml import Document, partly_typed, read, typed
 
 CONTENT = "content"
 """Where the tables lie that are held by consent or mandate: tracked by DVC, never in Git."""
-NO_TEXT = frozenset({"id", "author", "foundations", "values", "item"})
-"""Columns that hold names of things, not words of the community."""
+NAMED_OTHERWISE = "is {id!r} in the folder {folder!r}"
+"""The template of a message about a profile whose folder has another name."""
 TABLES = tuple(shape.file for shape in SHAPES)
 """Every table that a profile folder may hold."""
+HELD = (*TABLES, TESTS.file)
+"""Every file with words of the community: its tables, and its tests, which no event speaks of."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,16 @@ class Profile:
             for shape in SHAPES
             if self.table(shape.file).exists()
         }
+
+    @cached_property
+    def tests(self) -> Tests:
+        """The community's own tests, and what became of each."""
+        return read_tests(self.folder, self.home, self.folder.parents[1])
+
+    def doubts_of_tests(self) -> Iterator[str]:
+        """Everything about its tests that does not fit together, or that stands on no word."""
+        yield from self.tests.doubts()
+        yield from unsound_retirements(self.profile, self.life, self.tests)
 
     def shown(self, name: str) -> str:
         """A table's path as people read it."""
@@ -139,7 +154,7 @@ class Profile:
 def read_profile(folder: Path, root: Path) -> tuple[Profile | None, list[Problem]]:
     """Reads one profile folder; returns the profile, or everything wrong with it.
 
-    Tables are looked for, not read: `check_tables` reads them.
+    Tables are looked for, not read: `registry.profile_check` reads them.
     """
     shown = relative(folder / "profile.yaml", root)
     document, problems = read(folder / "profile.yaml", shown)
@@ -154,45 +169,74 @@ def read_profile(folder: Path, root: Path) -> tuple[Profile | None, list[Problem
     if profile.id != folder.name:
         problems.append(
             document.problem(
-                ("id",), f"is {profile.id!r} in the folder {folder.name!r}", "give both one name"
+                ("id",),
+                Message(NAMED_OTHERWISE, id=profile.id, folder=folder.name),
+                Message("give both one name"),
             )
         )
     found = Profile(folder, profile, document, life)
     if found.stage != "withdrawn":
-        problems += _table_problems(found, root)
+        problems += table_problems(found, root)
     return found, problems
 
 
 def _typed(document: Document) -> tuple[ValueProfile | None, list[Problem]]:
+    found, problems = _partly_typed(document)
+    return (None if problems else found), problems
+
+
+def _partly_typed(document: Document) -> tuple[ValueProfile | None, list[Problem]]:
     data = document.data if isinstance(document.data, dict) else {}
     version = data.get("schema_version")
     if version == "1":
         old, problems = typed(ValueProfileV1, document)
         return (upgraded(old) if old else None), problems
     if version is not None and version != str(SCHEMA_VERSION):
-        what = f"is of version {version}; this Chorus reads versions 1 and {SCHEMA_VERSION}"
-        return None, [document.problem(("schema_version",), what, "use a newer Chorus")]
-    return typed(ValueProfile, document)
+        what = Message("is of version {version}; this Chorus reads versions 1 and {known}",
+                       version=shortened(str(version)), known=SCHEMA_VERSION)  # fmt: skip
+        mend = Message("use a newer Chorus")
+        return None, [document.problem(("schema_version",), what, mend)]
+    return partly_typed(ValueProfile, document)
 
 
-def _table_problems(profile: Profile, root: Path) -> Iterator[Problem]:
+def known_part(folder: Path, root: Path) -> Profile:
+    """What can be known of a profile that is wrong: its tables, and the fields that are right.
+
+    Reading a field that is not known raises AttributeError.
+    """
+    document, _ = read(folder / "profile.yaml", relative(folder / "profile.yaml", root))
+    found = _partly_typed(document)[0] if document else None
+    part = found or nothing_of(ValueProfile)
+    if "permission" not in part.__dict__:
+        held = (folder / CONTENT).is_dir()
+        part.__dict__["permission"] = "consent" if held else "licence"
+    empty = Document(relative(folder / "profile.yaml", root), {}, {}, ())
+    return Profile(folder, part, document or empty, read_life(folder, root)[0])
+
+
+def table_problems(profile: Profile, root: Path) -> Iterator[Problem]:
     """Tables that the kind of profile must have and lacks, or has and must not."""
     kind = profile.profile.kind
     for shape in SHAPES:
         path = profile.table(shape.file)
         place = Place(relative(path, root))
         if path.exists() and kind not in shape.allowed and not profile.profile.fictional:
-            mend = f"only {' and '.join(shape.allowed)} profiles hold one"
-            yield Problem(place, f"does not belong to a profile of kind {kind}", mend)
+            what = Message("does not belong to a profile of kind {kind}", kind=kind)
+            allowed = ", ".join(shape.allowed)
+            yield Problem(
+                place, what, Message("only profiles of kind {kinds} hold one", kinds=allowed)
+            )
         elif not path.exists() and kind in shape.required and not _spared(profile, shape):
-            mend = "add the table"
+            mend = Message("add the table")
             if profile.home.name == CONTENT and not profile.home.exists():
-                mend = f"fetch it with `dvc pull {relative(profile.home, root)}.dvc`, or add it"
-            yield Problem(place, "is missing", mend)
+                home = relative(profile.home, root)
+                mend = Message("fetch it with `dvc pull {home}.dvc`, or add it", home=home)
+            yield Problem(place, Message("is missing"), mend)
     held = profile.table("opinions.csv").exists()
     if held and profile.profile.opinions is None:
-        what = "has a table of opinions, and says nothing about it"
-        yield profile.document.problem((), what, "add `opinions:` with instrument and dates")
+        what = Message("has a table of opinions, and says nothing about it")
+        mend = Message("add `opinions:` with instrument and dates")
+        yield profile.document.problem((), what, mend)
 
 
 def _spared(profile: Profile, shape: Shape[Any]) -> bool:
@@ -207,170 +251,39 @@ def _intruders(folder: Path, root: Path, profile: ValueProfile | None) -> Iterat
     Strangers fill these folders: a planted `dvc.yaml` would be run by `dvc repro -P`.
     """
     held = profile is not None and profile.permission != "licence"
-    content = {f"{CONTENT}/{name}" for name in TABLES} | {f"{CONTENT}.dvc"}
-    allowed = {"profile.yaml", *(content if held else TABLES)}
+    content = {f"{CONTENT}/{name}" for name in HELD} | {f"{CONTENT}.dvc"}
+    allowed = {"profile.yaml", *(content if held else HELD)}
     if profile is None:
         allowed |= content
-    folders = {"events", "evaluation"}
+    folders = {"events", "evaluation", TEST_RECORDS}
     folders |= {CONTENT, f"{CONTENT}/evaluation"} if held or profile is None else set()
-    mend = f"remove it; a profile holds data only: {', '.join(sorted(allowed))} and events/"
+    mend = Message("remove it; a profile holds data only: {names} and events/",
+                   names=", ".join(sorted(allowed)))  # fmt: skip
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).as_posix()
         place = Place(relative(path, root))
         if path.is_symlink():
-            yield Problem(place, "is a link", mend)
+            yield Problem(place, Message("is a link"), mend)
         elif path.is_dir():
             if inside not in folders:
-                yield Problem(place, "is a folder that a profile does not have", mend)
-        elif held and inside in TABLES:
-            what = "is held by consent or mandate, and would stay in Git for ever"
-            moved = f"move it to {CONTENT}/, which DVC tracks and a withdrawal can empty"
+                yield Problem(place, Message("is a folder that a profile does not have"), mend)
+        elif held and inside in HELD:
+            what = Message("is held by consent or mandate, and would stay in Git for ever")
+            moved = Message(
+                "move it to {folder}/, which DVC tracks and a withdrawal can empty", folder=CONTENT
+            )
             yield Problem(place, what, moved)
-        elif inside not in allowed and not _is_event(inside):
-            yield Problem(place, "is a file that a profile does not have", mend)
+        elif inside not in allowed and not _is_event(inside) and not _is_record(inside):
+            yield Problem(place, Message("is a file that a profile does not have"), mend)
 
 
 def _is_event(inside: str) -> bool:
     return inside.startswith("events/") and bool(EVENT_NAME.fullmatch(inside[len("events/") :]))
 
 
-def check_tables(profile: Profile) -> list[Problem]:
-    """Everything wrong with the rows of a profile, across its tables too."""
-    tables = profile.tables()
-    problems = [p for read_ in tables.values() for p in read_.problems]
-    return [*problems, *_across(profile, tables)]
-
-
-def _across(profile: Profile, tables: Mapping[str, Read[Any]]) -> Iterator[Problem]:
-    """What only several tables together show."""
-    known = {row.id for row in _rows(tables, "values.csv")}
-    for name in ("guidance.csv", "examples.jsonl"):
-        for line, row in _lines(tables, name):
-            for value in row.values:
-                if value not in known:
-                    yield _at(profile, name, line, f"values: no value has the id {value!r}",
-                              "name an id from values.csv")  # fmt: skip
-    examples = tables.get("examples.jsonl")
-    few = 5 - _taken_back(profile, "examples.jsonl")
-    if profile.profile.described_by_itself and examples and len(examples.rows) < few:
-        yield _at(profile, "examples.jsonl", 1, f"holds {len(examples.rows)} examples",
-                  f"write at least {few}")  # fmt: skip
-    yield from _off_limits(profile, tables)
-    for shape in SHAPES:
-        read = tables.get(shape.file)
-        needed = read is not None and profile.profile.kind in shape.required
-        taken = _taken_back(profile, shape.file)
-        if read and needed and not read.rows and not read.problems and not taken:
-            yield _at(profile, shape.file, 1, "has no rows", "add at least one")
-    for name in ("opinions.csv", "evaluation/opinions.csv"):
-        yield from _opinion_problems(profile, name, tables)
-    yield from _same_options(profile, tables)
-    yield from _came_back(profile, tables)
-
-
-def _taken_back(profile: Profile, table: str) -> int:
-    """How many rows of a table members took back: what is left need not be as many as before."""
-    return sum(name == table for name, _ in profile.life.left())
-
-
-def _came_back(profile: Profile, tables: Mapping[str, Read[Any]]) -> Iterator[Problem]:
-    """Rows that a member took back and that stand there again."""
-    left = profile.life.left()
-    for name in tables if left else ():
-        shape = shape_of(name)
-        for line, row in _lines(tables, name):
-            if event := left.get((name.removeprefix("evaluation/"), shape.identity(row))):
-                what = f"{shape.identity(row)!r} was taken back on {event.on} by a member"
-                mend = "leave it out; its author may offer it again under another id"
-                yield _at(profile, name, line, what, mend)
-
-
-def _rows(tables: Mapping[str, Read[Any]], name: str) -> tuple[Any, ...]:
-    return tables[name].rows if name in tables else ()
-
-
-def _lines(tables: Mapping[str, Read[Any]], name: str) -> Iterator[tuple[int, Any]]:
-    if name in tables:
-        yield from zip(tables[name].lines, tables[name].rows, strict=True)
-
-
-def _at(profile: Profile, name: str, line: int, what: str, mend: str) -> Problem:
-    return Problem(Place(profile.shown(name), line), what, mend)
-
-
-def _off_limits(profile: Profile, tables: Mapping[str, Read[Any]]) -> Iterator[Problem]:
-    """Rows that touch a topic on which the profile itself forbids to generate."""
-    terms = [t for topic in profile.profile.off_limits for t in topic.terms if t.strip()]
-    if not terms:
-        return
-    either = "|".join(re.escape(_folded(term)) for term in terms)
-    pattern = re.compile(rf"(?<!\w)(?:{either})(?!\w)")
-    for shape in SHAPES:
-        texts = [name for name in shape.columns if name not in NO_TEXT]
-        for line, row in _lines(tables, shape.file):
-            said = " ".join(str(getattr(row, name) or "") for name in texts)
-            if found := pattern.search(_folded(said)):
-                yield _at(
-                    profile,
-                    shape.file,
-                    line,
-                    f"touches {found[0]!r}, which is off limits",
-                    "leave the row out, or narrow the topic",
-                )
-
-
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold()
-
-
-def _opinion_problems(
-    profile: Profile, name: str, tables: Mapping[str, Read[Any]]
-) -> Iterator[Problem]:
-    """Items whose rows contradict each other."""
-    items: dict[str, list[tuple[int, Any]]] = {}
-    for line, row in _lines(tables, name):
-        items.setdefault(row.item, []).append((line, row))
-    for item, found in items.items():
-        line, first = found[0]
-        options = [row.option for _, row in found]
-        if len(set(options)) != len(options):
-            yield _at(profile, name, line, f"item {item}: an option stands twice", "keep one row")
-        if sorted(row.position for _, row in found) != list(range(1, len(found) + 1)):
-            yield _at(profile, name, line, f"item {item}: positions are not 1 to {len(found)}",
-                      "number the options in their order")  # fmt: skip
-        if len({(row.n, row.n_effective) for _, row in found}) > 1:
-            yield _at(profile, name, line, f"item {item}: n differs between its rows",
-                      "it counts those who answered the item")  # fmt: skip
-        total = sum(row.count for _, row in found)
-        rounded = any(row.mark for _, row in found)
-        if total != first.n and not rounded:
-            yield _at(profile, name, line, f"item {item}: counts sum to {total}, n is {first.n}",
-                      "n is the number of people who answered")  # fmt: skip
-        share = sum(row.share for _, row in found)
-        tolerance = 1e-4
-        if abs(share - 1) > tolerance:
-            yield _at(profile, name, line, f"item {item}: shares sum to {share:.4f}",
-                      "shares of an item sum to 1")  # fmt: skip
-        few = 5
-        for at, row in found:
-            if 0 < row.count < few:
-                what = f"item {item}: {row.count} people chose {row.option!r}; it could name them"
-                mend = "write 5 and mark it `rounded`, or merge it into its neighbour"
-                yield _at(profile, name, at, what, mend)
-
-
-def _same_options(profile: Profile, tables: Mapping[str, Read[Any]]) -> Iterator[Problem]:
-    """Items that the table for learning and the one for evaluation do not show alike."""
-    learning, held = (
-        {(row.item, row.option, row.position) for row in _rows(tables, name)}
-        for name in ("opinions.csv", "evaluation/opinions.csv")
-    )
-    both = {item for item, *_ in learning} & {item for item, *_ in held}
-    for item, option, _ in sorted(learning ^ held):
-        if item in both:
-            yield _at(profile, "evaluation/opinions.csv", 1,
-                      f"item {item}: {option!r} is not the same in both tables",
-                      "list the same options in the same order")  # fmt: skip
+def _is_record(inside: str) -> bool:
+    before, _, name = inside.partition("/")
+    return before == TEST_RECORDS and bool(RECORD_NAME.fullmatch(name))
 
 
 def shape_of(name: str) -> Shape[Any]:

@@ -27,7 +27,8 @@ from registry.event_details import (
     ReleaseMatter,
     ReleaseReview,
 )
-from registry.profile import Kind, PublicKey, Sha256
+from registry.message import Message, about
+from registry.profile import Kind, PublicKey, Sha256, Signature
 from registry.strict_yaml import read, typed
 from registry.typed import Frozen
 
@@ -119,7 +120,7 @@ class Event(Frozen):
     """What was decided, where the floor had flagged something."""
     steward_key: PublicKey | None = None
     """The steward's public key, as the profile named it then."""
-    signature: str | None = Field(default=None, pattern=r"^[A-Za-z0-9+/]{86}==$")
+    signature: Signature | None = None
     """The steward's Ed25519 signature over all of the above, in base64."""
 
     @model_validator(mode="after")
@@ -127,15 +128,15 @@ class Event(Frozen):
         for detail in DETAILS:
             given, wanted = getattr(self, detail) is not None, OF.get(self.event) == detail
             if given != wanted:
-                events = " or ".join(repr(name) for name, of in OF.items() if of == detail)
-                article = "an" if detail[0] in "ai" else "a"
-                raise ValueError(
-                    f"{article} {detail} belongs to the event {events}, and only there"
-                )
+                events = ", ".join(repr(name) for name, of in OF.items() if of == detail)
+                only = Message("belongs to these events, and to no other: {events}", events=events)
+                raise ValueError(about(detail, only))
         if (self.for_community or self.floor) and self.event != "reviewed":
-            raise ValueError("for_community and floor belong to the event 'reviewed'")
+            raise ValueError(Message("for_community and floor belong to the event 'reviewed'"))
         if any("@" in name for name in self.by):
-            raise ValueError("by: name a reference such as `maintainer:7`, never an address")
+            raise ValueError(
+                about("by", Message("name a reference such as `maintainer:7`, never an address"))
+            )
         return self
 
 
@@ -244,9 +245,6 @@ class Life:
         return self.events[-1].sha256 if self.events else None
 
 
-_AT_ODDS = "a profile that is {} takes no event '{}'"
-
-
 def read_life(folder: Path, root: Path) -> tuple[Life, list[Problem]]:
     """Reads a profile's events; wrong ones are left out and reported."""
     found: list[Happened] = []
@@ -262,8 +260,9 @@ def read_life(folder: Path, root: Path) -> tuple[Life, list[Problem]]:
         if event is None:
             continue
         if path.stem.partition("-")[2] != event.event:
-            what = f"says {event.event!r} in the file {path.name}"
-            problems.append(document.problem(("event",), what, "let both say what happened"))
+            what = Message("says {event!r} in the file {file}", event=event.event, file=path.name)
+            mend = Message("let both say what happened")
+            problems.append(document.problem(("event",), what, mend))
         found.append(Happened(path.name, hashlib.sha256(path.read_bytes()).hexdigest(), event))
     return Life(tuple(found)), problems
 
@@ -291,9 +290,15 @@ def refusal(life: Life, happening: Happening, kind: Kind, revision: int, profile
     """Why an event cannot happen now; nothing where it can."""
     stage = life.stage
     if happening not in _STEPS:
-        return "" if stage in _ASIDE[happening] else _AT_ODDS.format(stage, happening)
+        if stage in _ASIDE[happening]:
+            return ""
+        return Message(
+            "a profile that is {stage} takes no event {event!r}", stage=stage, event=happening
+        )
     if stage not in _AFTER[happening]:
-        return f"a profile that is {stage} cannot be {happening}"
+        return Message(
+            "a profile that is {stage} cannot be {happening}", stage=stage, happening=happening
+        )
     if happening in ("accepted", "admitted"):
         # What was taken up before reviewers were asked about the floor is not asked again.
         reviewers = life.reviewers(revision, profile, floor=stage != "suspended")

@@ -13,6 +13,7 @@ from typing import Any
 from registry import git
 from registry.errors import Place, Problem
 from registry.ground import Revision
+from registry.message import Message
 from registry.profile_content import ACCEPTED
 from registry.profile_folder import CONTENT, Profile
 from registry.profile_tables import HELD_OUT, OPINIONS, Shape, parse_table
@@ -33,12 +34,15 @@ def too_near(root: Path, profile: Profile) -> Iterator[Problem]:
             for what in differences(rows, new):
                 if what not in seen:
                     seen.add(what)
-                    mend = "publish the old figures again, or wait until ten more people answered"
-                    said = f"{what} than in {when}: it would tell how these few answered"
+                    mend = Message(
+                        "publish the old figures again, or wait until ten more people answered"
+                    )
+                    said = Message("{what} than in {when}: it would tell how these few answered",
+                                   what=what, when=when)  # fmt: skip
                     yield Problem(Place(profile.shown(shape.file)), said, mend)
 
 
-def differences(old: Sequence[Any], new: Sequence[Any]) -> Iterator[str]:
+def differences(old: Sequence[Any], new: Sequence[Any]) -> Iterator[Message]:
     """Each question and cell whose number of people differs by at least 1 and fewer than 10."""
     before, after = _figures(old), _figures(new)
     questions = {item for item, _ in before} & {item for item, _ in after}
@@ -47,9 +51,18 @@ def differences(old: Sequence[Any], new: Sequence[Any]) -> Iterator[str]:
             continue  # a question that came or went differs by everybody who answered it
         change = after.get((item, option), 0) - before.get((item, option), 0)
         if 0 < abs(change) < PEOPLE:
-            more = f"{abs(change)} {'more' if change > 0 else 'fewer'}"
-            cell = f"people chose {option!r}" if option else "people answered"
-            yield f"item {item}: {more} {cell}"
+            yield Message("item {item}: {what}", item=item, what=_more_or_fewer(change, option))
+
+
+def _more_or_fewer(change: int, option: str) -> Message:
+    count = abs(change)
+    if option:
+        if change > 0:
+            return Message("{count} more people chose {option!r}", count=count, option=option)
+        return Message("{count} fewer people chose {option!r}", count=count, option=option)
+    if change > 0:
+        return Message("{count} more people answered", count=count)
+    return Message("{count} fewer people answered", count=count)
 
 
 def _figures(rows: Sequence[Any]) -> Mapping[tuple[str, str], int]:
@@ -60,7 +73,7 @@ def _figures(rows: Sequence[Any]) -> Mapping[tuple[str, str], int]:
 
 def _published(
     root: Path, profile: Profile, shape: Shape[Any]
-) -> Iterator[tuple[str, Sequence[Any]]]:
+) -> Iterator[tuple[Message, Sequence[Any]]]:
     """The table as it stands, and as each commit held it that Git and DVC's cache still have."""
     folder = f"{ACCEPTED}/{profile.id}"
     seen: set[bytes] = set()
@@ -68,14 +81,14 @@ def _published(
     for path in standing:
         if path.is_file():
             seen.add(path.read_bytes())
-            yield "the revision that stands", _rows(path.read_bytes(), shape)
+            yield Message("the revision that stands"), _rows(path.read_bytes(), shape)
     paths = [f"./{folder}/{shape.file}", f"./{folder}/{CONTENT}.dvc"]
     for commit in git.ask(root, "log", "--all", "--format=%H", "--", *paths).split():
         raw = git.content(root, commit, f"{folder}/{shape.file}")
         raw = raw or Revision(root, commit).held(f"{folder}/{CONTENT}", shape.file)
         if raw is not None and raw not in seen:
             seen.add(raw)
-            yield f"what commit {commit[:10]} holds", _rows(raw, shape)
+            yield Message("what commit {commit} holds", commit=commit[:10]), _rows(raw, shape)
 
 
 def _rows(raw: bytes, shape: Shape[Any]) -> Sequence[Any]:

@@ -36,6 +36,8 @@ def standing(root: Path, folder: Path, *, verify: bool) -> dict[str, Any]:
         "expires": community.consent.expires_on,
         "events": [h.file.removesuffix(".yaml") for h in profile.life.events],
         "unchained": [h.file for h in profile.life.events if not h.chained] if verify else [],
+        "tests": len(profile.tests.standing) or None,
+        "tests retired": [*profile.tests.retired],
         "chain": _chain(profile) if verify else [],
         "unattested": list(unattested(community, profile.life)) if verify else [],
         "steward's key": community.steward.key if community.steward else None,
@@ -48,8 +50,13 @@ def standing(root: Path, folder: Path, *, verify: bool) -> dict[str, Any]:
 
 
 def _chain(profile: Profile) -> list[str]:
-    """What is wrong with its events: their chain, the steward's word, and what they lead to."""
-    return [*chain_problems(profile.life), *broken_words(profile.profile, profile.life)]
+    """What is wrong with its events: their chain, the steward's word, and what they lead to.
+
+    With it, what is wrong with the community's own tests; a withdrawal took their words away.
+    """
+    tests = [] if profile.stage == "withdrawn" else profile.doubts_of_tests()
+    words = broken_words(profile.profile, profile.life)
+    return [*chain_problems(profile.life), *words, *tests]
 
 
 def _next(profile: Profile) -> str | None:

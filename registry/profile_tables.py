@@ -21,6 +21,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from registry.declaration import Slug
 from registry.errors import Place, Problem
+from registry.message import Message, about
+from registry.plain_words import found, in_plain_words, shortened
 from registry.typed import Frozen
 
 MAX_BYTES = 32 * 1024 * 1024
@@ -29,6 +31,8 @@ MAX_ROWS = 200_000
 MAX_PROBLEMS = 50
 """Problems of one table that are shown; a broken file has thousands of the same kind."""
 _SHOWN = 60
+_HEADER = 400
+"""Characters of a wrong value, and of a wrong first line, that a message shows."""
 _SPREADSHEET = ("=", "+", "-", "@", "\t", "\r")
 """What makes a spreadsheet run a cell."""
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
@@ -46,16 +50,20 @@ def check_text(value: str) -> str:
     plain = text.isascii() and text.replace("\n", "").isprintable()
     for character in () if plain else text:
         if character in _BIDI:
-            raise ValueError("holds a character that turns the direction of writing; remove it")
+            raise ValueError(
+                Message("holds a character that turns the direction of writing; remove it")
+            )
         category = unicodedata.category(character)
         if category == "Cc" and character != "\n":
-            raise ValueError("holds a control character; remove it")
+            raise ValueError(Message("holds a control character; remove it"))
         if category in ("Cf", "Co", "Cs") and character not in _JOINERS:
-            raise ValueError("holds an invisible character; remove it")
+            raise ValueError(Message("holds an invisible character; remove it"))
     if text.lstrip().startswith(_SPREADSHEET) and not _NUMBER.fullmatch(text.strip()):
         raise ValueError(
-            f"starts with {text.lstrip()[0]!r}, which a spreadsheet runs as a formula; write a "
-            "word first"
+            Message(
+                "starts with {sign!r}, which a spreadsheet runs as a formula; write a word first",
+                sign=text.lstrip()[0],
+            )
         )
     return text.strip()
 
@@ -64,9 +72,9 @@ def _check_length(value: str, longest: int) -> str:
     """Returns `value` as plain text if it is neither empty nor very long."""
     text, shortest = check_text(value), 3
     if len(text) < shortest:
-        raise ValueError(f"must have at least {shortest} characters")
+        raise ValueError(Message("must have at least {bound} characters", bound=shortest))
     if len(text) > longest:
-        raise ValueError(f"must have at most {longest} characters")
+        raise ValueError(Message("must have at most {bound} characters", bound=longest))
     return text
 
 
@@ -260,13 +268,14 @@ def read_table(path: Path, shown: str, shape: Shape[Row]) -> Read[Row]:
 
 def _bytes(path: Path, shown: str) -> tuple[bytes, Problem | None]:
     if path.is_symlink() or not path.is_file():
-        mend = "put the file itself there"
-        return b"", Problem(Place(shown), "is missing, or no plain file", mend)
+        what = Message("is missing, or no plain file")
+        return b"", Problem(Place(shown), what, Message("put the file itself there"))
     with path.open("rb") as stream:
         raw = stream.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
-        what = f"is larger than {MAX_BYTES // 2**20} MiB"
-        return b"", Problem(Place(shown), what, "split it, or leave out what models need not see")
+        what = Message("is larger than {count} MiB", count=MAX_BYTES // 2**20)
+        mend = Message("split it, or leave out what models need not see")
+        return b"", Problem(Place(shown), what, mend)
     return raw, None
 
 
@@ -276,11 +285,12 @@ def parse_table(raw: bytes, shown: str, shape: Shape[Row]) -> Read[Row]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        mend = "save it as UTF-8 (in a spreadsheet: `CSV UTF-8`)"
-        return Read((), (), (Problem(Place(shown, line), "is not UTF-8 text", mend),))
+        mend = Message("save it as UTF-8 (in a spreadsheet: `CSV UTF-8`)")
+        return Read((), (), (Problem(Place(shown, line), Message("is not UTF-8 text"), mend),))
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        return Read((), (), (Problem(Place(shown, line), "holds a NUL byte", "remove it"),))
+        what, mend = Message("holds a NUL byte"), Message("remove it")
+        return Read((), (), (Problem(Place(shown, line), what, mend),))
     records = _json_lines if shape.file.endswith(".jsonl") else _csv_rows
     reader = _Reader(shown, shape)
     for line, record, problem in records(text, shape.columns):
@@ -304,22 +314,25 @@ def _csv_rows(text: str, columns: Sequence[str]) -> Iterator[Record]:
         unknown = [name for name in header if name not in columns]
         lacking = [name for name in columns if name not in header]
         if unknown or lacking or len(set(header)) != len(header):
-            found = f"has the columns {', '.join(header) or 'none'}"
-            mend = f"the first line reads: {','.join(columns)}"
+            named = shortened(", ".join(header), _HEADER) or Message("none")
+            mend = Message("the first line reads: {columns}", columns=",".join(columns))
             if len(header) == 1 and ";" in header[0]:
-                mend = f"part the columns by commas, not semicolons; {mend}"
-            yield 1, {}, (found, mend)
+                mend = Message("part the columns by commas, not semicolons; {mend}", mend=mend)
+            yield 1, {}, (Message("has the columns {names}", names=named), mend)
             return
         for row in source:
             if not any(cell.strip() for cell in row):
                 continue
             if len(row) != len(header):
-                counted = f"has {len(row)} cells where the first line has {len(header)}"
-                yield source.line_num, {}, (counted, "put text with commas into double quotes")
+                counted = Message("has {count} cells where the first line has {wanted}",
+                                  count=len(row), wanted=len(header))  # fmt: skip
+                mend = Message("put text with commas into double quotes")
+                yield source.line_num, {}, (counted, mend)
             else:
                 yield source.line_num, dict(zip(header, row, strict=True)), None
     except csv.Error as error:
-        yield source.line_num, {}, (f"is no CSV here: {error}", "check the quotes on this line")
+        what = Message("is no CSV here: {reason}", reason=str(error))
+        yield source.line_num, {}, (what, Message("check the quotes on this line"))
 
 
 def _json_lines(text: str, _columns: Sequence[str]) -> Iterator[Record]:
@@ -329,20 +342,24 @@ def _json_lines(text: str, _columns: Sequence[str]) -> Iterator[Record]:
         try:
             record = json.loads(line, object_pairs_hook=_once)
         except (ValueError, RecursionError) as error:
-            said = str(error) or "nested too deeply"
-            yield number, {}, (f"is no JSON object: {said}", "one object a line, in braces")
+            said = error.args[0] if error.args else Message("nested too deeply")
+            if not isinstance(said, Message):
+                said = shortened(str(error))
+            what = Message("is no JSON object: {reason}", reason=said)
+            yield number, {}, (what, Message("one object a line, in braces"))
             continue
         if isinstance(record, dict):
             yield number, record, None
         else:
-            yield number, {}, ("is no JSON object", "one object a line, in braces")
+            what = Message("is no JSON object")
+            yield number, {}, (what, Message("one object a line, in braces"))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise ValueError(f"the key {name!r} stands twice")
+            raise ValueError(Message("the key {name!r} stands twice", name=shortened(name)))
         found[name] = value
     return found
 
@@ -364,7 +381,7 @@ class _Reader(Generic[Row]):
 
     def problem(self, line: int, column: str, what: str, mend: str) -> None:
         """Notes one problem."""
-        named = f"{column}: {what}" if column else what
+        named = about(column, what) if column else what
         self._problems.append(Problem(Place(self._shown, line), named, mend))
 
     def row(self, line: int, record: Mapping[str, Any]) -> None:
@@ -373,17 +390,17 @@ class _Reader(Generic[Row]):
             row = self._shape.model.model_validate(record)
         except ValidationError as error:
             for detail in error.errors():
-                column = str(detail["loc"][0]) if detail["loc"] else ""
-                what = detail["msg"].removeprefix("Value error, ")
-                given = detail["input"]
+                column = shortened(str(detail["loc"][0])) if detail["loc"] else ""
+                what, given = in_plain_words(detail), detail["input"]
                 if isinstance(given, (str, int, float)) and detail["type"] != "extra_forbidden":
-                    what += f" (found {_short(str(given))!r})"
+                    what = found(what, shortened(str(given), _SHOWN))
                 self.problem(line, column, what, self._described(column))
             return
         key = str(getattr(row, self._shape.key)) if self._shape.key else ""
         if key and key in self._seen:
-            mend = "give each row an id of its own"
-            self.problem(line, "id", f"{key!r} stands on line {self._seen[key]} already", mend)
+            mend = Message("give each row an id of its own")
+            what = Message("{key!r} stands on line {line} already", key=key, line=self._seen[key])
+            self.problem(line, "id", what, mend)
             return
         self._seen[key] = line
         self._rows.append(row)
@@ -391,19 +408,16 @@ class _Reader(Generic[Row]):
 
     def _described(self, column: str) -> str:
         info = self._shape.model.model_fields.get(column)
-        known = ", ".join(self._shape.columns)
-        return " ".join((info.description or "").split()) if info else f"known here: {known}"
+        if info is None:
+            return Message("known here: {known}", known=", ".join(self._shape.columns))
+        return Message(" ".join((info.description or "").split()))
 
     def read(self) -> Read[Row]:
         """What was found."""
         if len(self._rows) > MAX_ROWS:
-            self.problem(0, "", f"has more than {MAX_ROWS:,} rows", "split the profile")
+            what = Message("has more than {count:,} rows", count=MAX_ROWS)
+            self.problem(0, "", what, Message("split the profile"))
         return Read(tuple(self._rows), tuple(self._lines), tuple(self._problems))
-
-
-def _short(text: str) -> str:
-    line = "".join(c if c.isprintable() else "\ufffd" for c in text)
-    return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "\u2026"
 
 
 def held_out(origin: str, item: str, share: float) -> bool:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from registry.consent import Consent, Permission
 from registry.declaration import Slug
+from registry.message import Message
 from registry.profile import (
     NO_WEIGHTS_BY_LICENCE,
     SCHEMA_VERSION,
@@ -52,8 +53,10 @@ class ValueProfileV1(Frozen):
     def _is_no_more_than_version_1_held(self) -> Self:
         if self.permission != "licence" or self.kind == "self-described":
             raise ValueError(
-                "what rests on consent or a mandate, or describes itself, is written as version 2 "
-                "(`chorus profile new`)"
+                Message(
+                    "what rests on consent or a mandate, or describes itself, is written as "
+                    "version 2 (`chorus profile new`)"
+                )
             )
         if "publish-weights" in self.consent.uses:
             raise ValueError(NO_WEIGHTS_BY_LICENCE)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from registry.notices import is_retired
 from registry.release_terms import terms
 from registry.status import Status, status
 from registry.store import lock_path
+from registry.tested import tested
 from registry.typed import Frozen
 
 RELEASES = "releases"
@@ -163,6 +164,7 @@ def checklist(graph: Graph, node: Node, name: Name) -> list[Check]:
         Check("no contract is broken", "; ".join(_broken_contracts(graph, chain))),
         *_permissions(graph, node),
         *_terms(graph, node, name),
+        *_own_tests(graph, node, standing),
         Check("its files are safetensors, JSON and text", ", ".join(_foreign(graph, node))),
         *_git(graph, chain, name),
     ]
@@ -211,6 +213,17 @@ def _terms(graph: Graph, node: Node, name: Name) -> Iterator[Check]:
         profile = graph.project.profiles[community]
         for term in terms(profile, name.name, name.version, content, today()):
             yield Check(term.sentence, term.problem, ExitCode.REFUSED)
+
+
+def _own_tests(graph: Graph, node: Node, standing: Mapping[str, Status]) -> Iterator[Check]:
+    """The tests of every community that the model rests on; nobody can set one aside here."""
+    for community in graph.permissions(node):
+        profile = graph.project.profiles[community]
+        if broken := "; ".join(profile.doubts_of_tests()):
+            yield Check(f"the tests of {community} are as recorded", broken, ExitCode.INTEGRITY)
+        if profile.tests.standing:
+            sentence = f"it passes the tests of {community}"
+            yield Check(sentence, tested(graph, node, profile, standing).problem)
 
 
 def _foreign(graph: Graph, node: Node) -> list[str]:

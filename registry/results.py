@@ -10,6 +10,7 @@ from pydantic import Field
 from registry.typed import Frozen
 
 FILE = "results.json"
+VERDICTS = "verdicts.json"
 
 
 class Result(Frozen):
@@ -69,3 +70,36 @@ def read_results(files: Path) -> tuple[Result, ...]:
     """The figures of an evaluation's artifact; none where it gives none."""
     path = files / FILE
     return Results.model_validate_json(path.read_bytes()).results if path.is_file() else ()
+
+
+class Verdict(Frozen):
+    """How a model did on one of a community's own tests."""
+
+    test: str
+    """The test's id."""
+    sha256: str
+    """The digest of the test, as the model met it."""
+    passed: bool
+    """Whether it passed."""
+    why: str = ""
+    """Why not, in a sentence; nothing where it passed."""
+
+
+class Verdicts(Frozen):
+    """How a model did on every test of a community."""
+
+    schema_version: int = 1
+    """The version of this schema."""
+    verdicts: tuple[Verdict, ...]
+    """One a test, in the table's order."""
+
+    def write(self, files: Path) -> None:
+        """Writes `verdicts.json` into an artifact's files."""
+        text = self.model_dump_json(indent=2) + "\n"
+        (files / VERDICTS).write_text(text, encoding="utf-8")
+
+
+def read_verdicts(files: Path) -> tuple[Verdict, ...]:
+    """The verdicts of an evaluation's artifact; none where it gives none."""
+    path = files / VERDICTS
+    return Verdicts.model_validate_json(path.read_bytes()).verdicts if path.is_file() else ()

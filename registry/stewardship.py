@@ -3,7 +3,8 @@
 A profile may name the steward's public key. Then an act of the steward counts only with a
 signature of that key. Where none is named, two maintainers attest that they had the steward's word.
 The key in force is that of the revision that was taken up last, and each event names the key of its
-own revision, so that the whole history can be checked from the events alone.
+own revision, so that the whole history can be checked from the events alone. Ending one of the
+community's own tests is an act of the steward too, in a chain of records beside the events.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from collections.abc import Iterator, Sequence
 from registry.artifact import canonical_json
 from registry.profile import ValueProfile
 from registry.profile_life import STEWARD, Event, Happened, Life
+from registry.profile_tests import FOLDER as TEST_RECORDS
+from registry.profile_tests import Record, Tests
 from registry.signing import Signer, holds
 
 MAINTAINERS = 2
 _ACTS = frozenset({"withdrawn", "item-withdrawn", "release-held", "release-freed"})
 _SETTLED = frozenset({"accepted", "admitted"})
+_NO_SIGNATURE = "its signature does not hold"
 
 
 def maintainers(by: Sequence[str]) -> int:
@@ -57,10 +61,10 @@ def lacks(profile: ValueProfile, before: Sequence[Happened], event: Event) -> st
     by_key = _signed_by(profile.id, event, force)
     attested = maintainers(event.by) >= MAINTAINERS
     if event.signature and not by_key and not _signed_by(profile.id, event, event.steward_key):
-        return "its signature does not hold"
+        return _NO_SIGNATURE
     if is_act(profile, event):
         renewing = event.event == "reviewed" and _signed_by(profile.id, event, event.steward_key)
-        return "" if by_key or renewing else _word(profile.id, force, event)
+        return "" if by_key or renewing else _word(profile.id, force, event.by)
     if event.event == "answered" and not attested:
         return "two maintainers answer an objection: --by maintainer:1 --by maintainer:2"
     if event.event == "accepted" and _changes_key(before, event) and not (by_key or attested):
@@ -80,15 +84,15 @@ RETURNING = (
 )
 
 
-def _word(profile: str, force: str | None, event: Event) -> str:
+def _word(profile: str, force: str | None, by: Sequence[str]) -> str:
     steward = f"{STEWARD}{profile}"
     if force is not None:
         return (
             f"the profile names the steward's key: the steward signs with --sign-with ({steward})"
         )
-    if steward not in event.by:
+    if steward not in by:
         return f"it is the steward's to say: name --by {steward}"
-    if maintainers(event.by) < MAINTAINERS:
+    if maintainers(by) < MAINTAINERS:
         return (
             "the profile names no key, so two maintainers attest the steward's word: "
             f"--by {steward} --by maintainer:1 --by maintainer:2"
@@ -137,3 +141,36 @@ def unattested(profile: ValueProfile, life: Life) -> Iterator[str]:
         keys = (key_in_force(before, event.steward_key), event.steward_key, event.signature)
         if not any(keys) and is_act(profile, event) and lacks(profile, before, event):
             yield happened.file
+
+
+def retirement_message(profile: str, record: Record) -> bytes:
+    """What the steward signs to end a test: the whole record and the profile's id."""
+    said = record.model_dump(mode="json", exclude_defaults=True, exclude={"signature"})
+    return b"chorus profile test 1\n" + canonical_json({"profile": profile, "record": said})
+
+
+def retirement_lacks(profile: ValueProfile, life: Life, record: Record) -> str:
+    """What the end of a community's own test lacks to stand; nothing where it stands."""
+    if record.happened != "retired" or not profile.described_by_itself or profile.fictional:
+        return ""
+    keys = _keys_on(record.on, profile, life)
+    if record.signature:
+        known = record.steward_key if record.steward_key in keys else None
+        said = retirement_message(profile.id, record)
+        return "" if known and holds(known, record.signature, said) else _NO_SIGNATURE
+    return _word(profile.id, None if None in keys else next(iter(keys)), record.by)
+
+
+def _keys_on(day: str, profile: ValueProfile, life: Life) -> set[str | None]:
+    """The keys that were in force at some time of a day; None stands for no key."""
+    settled = [h.event for h in life.events if h.event.event in _SETTLED]
+    before = [event.steward_key for event in settled if event.on < day][-1:]
+    found = {*before, *(event.steward_key for event in settled if event.on == day)}
+    return found or {profile.steward.key if profile.steward else None}
+
+
+def unsound_retirements(profile: ValueProfile, life: Life, tests: Tests) -> Iterator[str]:
+    """Records that end a test and do not stand."""
+    for kept in tests.records:
+        if lacking := retirement_lacks(profile, life, kept.record):
+            yield f"{TEST_RECORDS}/{kept.file}: {lacking}"

@@ -13,21 +13,24 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from registry.errors import Place, Problem
+from registry.message import Message, about
+from registry.partly import Key, Model, governing, known_part
+from registry.plain_words import choices, found, in_plain_words, shortened
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 24
-_SHOWN = 80
-"""Characters of a wrong value that a message shows."""
 
-Key = tuple[str | int, ...]
-Model = TypeVar("Model", bound=BaseModel)
+LACKS = "lacks the key {name!r}"
+"""The template of a message about a key that is absent."""
+WHOLE = "the file: {what}"
+"""The template of a message about no field in particular."""
 
 _Loader: Any = getattr(yaml, "CLoader", yaml.Loader)
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
@@ -70,27 +73,31 @@ class _RefusedError(Exception):
 def read(path: Path, shown_as: str) -> tuple[Document | None, list[Problem]]:
     """Reads `path`; returns the document, or the problems that keep it from being read."""
     if path.is_symlink() or (path.exists() and not path.is_file()):
-        what = "is not a plain file"
-        return None, [Problem(Place(shown_as), what, "put the file itself there, not a link")]
+        what = Message("is not a plain file")
+        mend = Message("put the file itself there, not a link")
+        return None, [Problem(Place(shown_as), what, mend)]
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        what = f"cannot be read: {error.strerror}"
-        return None, [Problem(Place(shown_as), what, "check that the file exists and is readable")]
+        what = Message("cannot be read: {reason}", reason=str(error.strerror))
+        mend = Message("check that the file exists and is readable")
+        return None, [Problem(Place(shown_as), what, mend)]
     return parse(raw, shown_as)
 
 
 def parse(raw: bytes, shown_as: str) -> tuple[Document | None, list[Problem]]:
     """Parses one YAML document; see `read`."""
     if len(raw) > MAX_BYTES:
-        what = f"is larger than {MAX_BYTES:,} bytes"
-        return None, [Problem(Place(shown_as), what, "split it, or move tables into CSV files")]
+        what = Message("is larger than {count:,} bytes", count=MAX_BYTES)
+        mend = Message("split it, or move tables into CSV files")
+        return None, [Problem(Place(shown_as), what, mend)]
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        return None, [Problem(Place(shown_as, line), "is not UTF-8 text", "save it as UTF-8")]
+        what, mend = Message("is not UTF-8 text"), Message("save it as UTF-8")
+        return None, [Problem(Place(shown_as, line), what, mend)]
     lines = tuple(_LINE_BREAK.split(text))
     if problems := list(_text_problems(lines, shown_as)):
         return None, problems
@@ -99,8 +106,9 @@ def parse(raw: bytes, shown_as: str) -> tuple[Document | None, list[Problem]]:
         data = builder.document()
     except yaml.MarkedYAMLError as error:
         mark: Any = error.problem_mark or error.context_mark
-        what = f"is not valid YAML: {error.problem or error.context}"
-        mend = "check indentation, quotes and colons near this place"
+        reason = str(error.problem or error.context)
+        what = Message("is not valid YAML: {reason}", reason=reason)
+        mend = Message("check indentation, quotes and colons near this place")
         return None, [_marked(what, mend, mark, shown_as, lines)]
     except _RefusedError as error:
         return None, [_marked(error.what, error.mend, error.mark, shown_as, lines)]
@@ -131,12 +139,15 @@ def _text_problems(lines: tuple[str, ...], path: str) -> Iterator[Problem]:
             continue
         hidden = [column for column, character in enumerate(line, 1) if _hidden(character)]
         if hidden:
-            what = f"holds the invisible character U+{ord(line[hidden[0] - 1]):04X}"
+            code = f"{ord(line[hidden[0] - 1]):04X}"
+            what = Message("holds the invisible character U+{code}", code=code)
             shown = "".join("\ufffd" if _hidden(character) else character for character in line)
-            yield Problem(Place(path, number, hidden[0], shown), what, "delete that character")
+            mend = Message("delete that character")
+            yield Problem(Place(path, number, hidden[0], shown), what, mend)
         if not unicodedata.is_normalized("NFC", line):
-            what = "holds letters in decomposed form"
-            yield Problem(Place(path, number, 1, line), what, "save the file in Unicode NFC")
+            what = Message("holds letters in decomposed form")
+            mend = Message("save the file in Unicode NFC")
+            yield Problem(Place(path, number, 1, line), what, mend)
 
 
 def _where(event: Any) -> tuple[int, int]:
@@ -146,11 +157,13 @@ def _where(event: Any) -> tuple[int, int]:
 def _refuse_indirection(event: Any) -> None:
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
         raise _RefusedError(
-            "uses an anchor or alias (& or *)", "write the value out", event.start_mark
+            Message("uses an anchor or alias (& or *)"),
+            Message("write the value out"),
+            event.start_mark,
         )
     if getattr(event, "tag", None) is not None:
-        mend = "remove the tag; types come from the schema"
-        raise _RefusedError(f"uses the tag {event.tag}", mend, event.start_mark)
+        mend = Message("remove the tag; types come from the schema")
+        raise _RefusedError(Message("uses the tag {tag}", tag=event.tag), mend, event.start_mark)
 
 
 def _text(event: Any) -> str:
@@ -158,11 +171,12 @@ def _text(event: Any) -> str:
     text = str(event.value)
     for character in text:
         if character != "\n" and _hidden(character):
-            what = f"holds the invisible character U+{ord(character):04X} as an escape"
-            raise _RefusedError(what, "delete that escape", event.start_mark)
+            code = f"{ord(character):04X}"
+            what = Message("holds the invisible character U+{code} as an escape", code=code)
+            raise _RefusedError(what, Message("delete that escape"), event.start_mark)
     if not unicodedata.is_normalized("NFC", text):
-        mend = "write the letters without escapes, in Unicode NFC"
-        raise _RefusedError("holds letters in decomposed form", mend, event.start_mark)
+        mend = Message("write the letters without escapes, in Unicode NFC")
+        raise _RefusedError(Message("holds letters in decomposed form"), mend, event.start_mark)
     return text
 
 
@@ -177,23 +191,22 @@ class _Builder:
         event = next(self._events)
         while not isinstance(event, yaml.DocumentStartEvent):
             if isinstance(event, yaml.StreamEndEvent):
-                raise _RefusedError("is empty", "write at least a name", event.start_mark)
+                mend = Message("write at least a name")
+                raise _RefusedError(Message("is empty"), mend, event.start_mark)
             event = next(self._events)
         data = self._value(next(self._events), ())
         next(self._events)
         after = next(self._events)
         if isinstance(after, yaml.DocumentStartEvent):
-            raise _RefusedError(
-                "holds a second document", "keep one document a file", after.start_mark
-            )
+            mend = Message("keep one document a file")
+            raise _RefusedError(Message("holds a second document"), mend, after.start_mark)
         return data
 
     def _value(self, event: Any, key: Key) -> Any:
         _refuse_indirection(event)
         if len(key) > MAX_DEPTH:
-            raise _RefusedError(
-                f"is nested deeper than {MAX_DEPTH} levels", "flatten it", event.start_mark
-            )
+            what = Message("is nested deeper than {count} levels", count=MAX_DEPTH)
+            raise _RefusedError(what, Message("flatten it"), event.start_mark)
         self.places.setdefault(key, _where(event))
         if isinstance(event, yaml.ScalarEvent):
             return _text(event)
@@ -213,12 +226,16 @@ class _Builder:
             _refuse_indirection(event)
             if not isinstance(event, yaml.ScalarEvent):
                 raise _RefusedError(
-                    "uses a list or mapping as a key", "use plain text as keys", event.start_mark
+                    Message("uses a list or mapping as a key"),
+                    Message("use plain text as keys"),
+                    event.start_mark,
                 )
             name = _text(event)
             if name in mapping:
                 raise _RefusedError(
-                    f"has the key {name!r} twice", "keep one of the two", event.start_mark
+                    Message("has the key {name!r} twice", name=name),
+                    Message("keep one of the two"),
+                    event.start_mark,
                 )
             self.places[*key, name] = _where(event)
             mapping[name] = self._value(next(self._events), (*key, name))
@@ -229,13 +246,30 @@ def typed(
     model: type[Model], document: Document, at: Key = ()
 ) -> tuple[Model | None, list[Problem]]:
     """The part of `document` below `at` as a `model`, or every reason why it is not one."""
+    found, problems = partly_typed(model, document, at)
+    return (None if problems else found), problems
+
+
+def partly_typed(
+    model: type[Model], document: Document, at: Key = ()
+) -> tuple[Model | None, list[Problem]]:
+    """As much of a `model` as is valid, and every reason why it is not all; see `known_part`."""
     data = document.data
     for step in at:
         data = data[step]
     try:
         return model.model_validate(data), []
     except ValidationError as error:
-        return None, [_typed_problem(model, document, at, detail) for detail in error.errors()]
+        details = error.errors()
+    problems = [_typed_problem(model, document, at, detail) for detail in details]
+    part, broken = known_part(model, data, details)
+    for rule in broken:
+        told: ErrorDetails = {
+            "type": "value_error", "loc": rule.at, "msg": str(rule.error), "input": None,
+            "ctx": {"error": rule.error},
+        }  # fmt: skip
+        problems.append(_typed_problem(model, document, at, told))
+    return part, list(dict.fromkeys(problems))
 
 
 def _typed_problem(
@@ -244,68 +278,52 @@ def _typed_problem(
     location = tuple(step for step in detail["loc"] if isinstance(step, (str, int)))
     key = (*at, *location)
     name = str(location[-1]) if location else ""
-    mend = ""
+    dotted = ".".join(map(str, location))
+    mend = described(model, location)
+    given = detail["input"]
     match detail["type"]:
         case "extra_forbidden":
-            what = f"has the unknown key {name!r}"
+            what = Message("has the unknown key {name!r}", name=name, at=dotted)
             mend = _nearest(name, _known(model, location[:-1]))
         case "missing":
-            what = f"lacks the key {name!r}"
-            mend = f"add `{name}:`" + _described(model, location)
+            what = Message(LACKS, name=name, at=dotted)
+            mend = (
+                Message("add `{name}:` ({described})", name=name, described=mend)
+                if mend
+                else Message("add `{name}:`", name=name)
+            )
         case "literal_error":
-            given = str(detail["input"])
-            known = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
-            what = f"{'.'.join(map(str, location))} cannot be {_shortened(given)!r}"
-            mend = nearest(given, known) or f"write one of: {', '.join(known)}"
+            known = choices(detail)
+            refused = Message("cannot be {given!r}", given=shortened(str(given)))
+            what = Message("{at} {what}", at=dotted, what=refused)
+            mend = nearest(str(given), known) or Message(
+                "write one of: {known}", known=", ".join(known)
+            )
         case _:
-            message = detail["msg"].removeprefix("Value error, ")
-            given = detail["input"]
-            shown = f" (found {_shortened(given)!r})" if isinstance(given, str) else ""
-            what = f"{'.'.join(map(str, location)) or 'the file'}: {message}{shown}"
-            mend = _described(model, location).strip(" ()")
+            said = in_plain_words(detail)
+            said = found(said, shortened(given)) if isinstance(given, str) else said
+            what = about(dotted, said) if dotted else Message(WHOLE, what=said)
     return document.problem(key, what, mend)
 
 
-def _field_model(model: type[BaseModel], location: Key) -> type[BaseModel] | None:
-    """The model that governs `location`, following nested models and tuples of them."""
-    current: type[BaseModel] | None = model
-    for step in location:
-        if isinstance(step, int):
-            continue
-        if current is None or step not in current.model_fields:
-            return None
-        current = _model_in(current.model_fields[step].annotation)
-    return current
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model that an annotation is, or the first that its tuple or union holds."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(_model_in, get_args(annotation))), None)
-
-
 def _known(model: type[BaseModel], location: Key) -> list[str]:
-    governing = _field_model(model, location)
-    return [f.alias or n for n, f in governing.model_fields.items()] if governing else []
+    holds = governing(model, location)
+    return [f.alias or n for n, f in holds.model_fields.items()] if holds else []
 
 
-def _described(model: type[BaseModel], location: Key) -> str:
-    governing = _field_model(model, location[:-1])
-    if governing is None or not location:
-        return ""
-    for name, info in governing.model_fields.items():
+def described(model: type[BaseModel], location: Key) -> str:
+    """What a schema says of a field, in its first line; nothing where it says nothing."""
+    holds = governing(model, location[:-1]) if location else None
+    for name, info in holds.model_fields.items() if holds else ():
         if (info.alias or name) == location[-1] and info.description:
-            return f" ({info.description.splitlines()[0]})"
+            return Message(info.description.splitlines()[0])
     return ""
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "\u2026"
-
-
 def _nearest(name: str, known: list[str]) -> str:
-    return nearest(name, known) or ("known keys: " + ", ".join(sorted(known)) if known else "")
+    if close := nearest(name, known):
+        return close
+    return Message("known keys: {known}", known=", ".join(sorted(known))) if known else ""
 
 
 def nearest(name: str, known: list[str]) -> str:
@@ -313,4 +331,4 @@ def nearest(name: str, known: list[str]) -> str:
     import difflib
 
     close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else ""
+    return Message("did you mean {word!r}?", word=close[0]) if close else ""

@@ -24,14 +24,16 @@ from registry.graph import load_graph
 from registry.impact import Touched, artifacts_on, releases_on
 from registry.notices import add_notice
 from registry.objects import Objects
-from registry.profile_content import ACCEPTED
+from registry.profile_content import ACCEPTED, PROPOSALS
 from registry.profile_desk import Receipt, add_event
-from registry.profile_folder import CONTENT, TABLES, Profile, read_profile
+from registry.profile_folder import CONTENT, HELD, Profile, read_profile
 from registry.release import Name
 from registry.signing import Signer
 from registry.stewardship import MAINTAINERS
 from registry.store import sync
 from registry.tombstones import bury
+from registry.unfinished import left_with
+from registry.unfinished import remove as remove_unfinished
 
 FORGET = "chorus.forget"
 """Entry points that remove what other programs keep of an artifact, such as previews."""
@@ -62,6 +64,8 @@ class Plan:
     releases: tuple[Name, ...]
     remake: tuple[str, ...]
     """Nodes that other communities share and that are to be made again without it."""
+    unfinished: tuple[str, ...]
+    """Folders with its words in something that was begun, from the project's root."""
 
     @property
     def removed(self) -> list[Touched]:
@@ -104,13 +108,19 @@ def plan(root: Path, folder: Path) -> Plan:
     return Plan(
         profile=profile,
         retired_only=retired_only,
-        tables=tuple(
-            relative(profile.table(t), root) for t in TABLES if profile.table(t).is_file()
-        ),
+        tables=tuple(relative(profile.table(t), root) for t in HELD if profile.table(t).is_file()),
         fates=fates,
         releases=tuple(releases_on(root, profile.id)),
         remake=tuple(touched.node for touched, _ in fates if not touched.alone),
+        unfinished=() if retired_only else _unfinished(root, profile.id),
     )
+
+
+def _unfinished(root: Path, community: str) -> tuple[str, ...]:
+    """What was begun, and proposals: a next revision, and answers that were marked wrong."""
+    waiting = [root / PROPOSALS / name for name in (community, f"{community}.tests")]
+    found = [*left_with(root, community), *(folder for folder in waiting if folder.is_dir())]
+    return tuple(relative(folder, root) for folder in found)
 
 
 def fate_of(touched: Touched, agreed: str, *, retired_only: bool) -> Fate:
@@ -183,6 +193,12 @@ def _erase(root: Path, given: Plan, done: Done) -> None:
     shutil.rmtree(root / content, ignore_errors=True)
     (root / f"{content}.dvc").unlink(missing_ok=True)
     done.removed.append(content)
+    # Looked for again: a make that ran meanwhile may have left more.
+    unfinished = _unfinished(root, profile.id)
+    remove_unfinished([root / path for path in unfinished])
+    done.removed += unfinished
+    for runs in (root / ".chorus" / "runs").glob(f"*@{profile.id}"):
+        shutil.rmtree(runs, ignore_errors=True)
     done.remotes = objects.drop_from_remotes(gone)
     done.cache = objects.drop(gone)
 
@@ -207,6 +223,7 @@ def as_json(given: Plan) -> dict[str, Any]:
         "artifacts": [touched.to_json() | {"fate": fate} for touched, fate in given.fates],
         "releases": [name.tag for name in given.releases],
         "remake": list(given.remake),
+        "unfinished": list(given.unfinished),
         "cannot_reach": list(CANNOT_REACH),
     }
 

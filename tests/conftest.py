@@ -63,6 +63,35 @@ params: {}
 contract: []
 licence: CC0-1.0
 """
+RANDOM = """\
+name: random
+description: A model that knows no language.
+method: random-model
+inputs: {}
+params: {hidden_size: 32, layers: 2}
+contract: []
+licence: CC0-1.0
+"""
+PARROT = """\
+name: parrot
+description: The same model for each community.
+method: toy-parrot
+each: community
+inputs: {base: random}
+params: {}
+contract: []
+licence: CC0-1.0
+"""
+PARROT_TESTS = """\
+name: parrot-tests
+description: Puts each community's own tests to its model.
+method: community-tests
+each: community
+inputs: {model: parrot}
+params: {}
+contract: []
+licence: CC0-1.0
+"""
 
 
 @dataclass(frozen=True)
@@ -213,6 +242,31 @@ def toy(_toy_template: Folder, tmp_path: Path) -> Folder:
     root = tmp_path / "project"
     shutil.copytree(_toy_template.root, root, symlinks=True)
     return Folder(root, _toy_template.env)
+
+
+@pytest.fixture(scope="session")
+def _talking_template(_toy_template: Folder, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    root = tmp_path_factory.mktemp("talking") / "project"
+    shutil.copytree(_toy_template.root, root, symlinks=True)
+    folder = Folder(root, _toy_template.env)
+    for name in ("models/count", "models/total", "datasets/words", "datasets/letters"):
+        (root / "registry" / f"{name}.yaml").unlink()
+    folder.declare("models", RANDOM)
+    folder.declare("models", PARROT)
+    folder.declare("evaluations", PARROT_TESTS)
+    (root / "registry" / "instruments").mkdir()
+    shutil.copy(ROOT / "registry/instruments/civic-2020.yaml", root / "registry/instruments")
+    folder.chorus("sync")
+    folder.chorus("make", "parrot@age-22-34", "--upstream")
+    return folder
+
+
+@pytest.fixture
+def talking(_talking_template: Folder, tmp_path: Path) -> Folder:
+    """A project in which a random model of one group is made, and no test stands yet."""
+    root = tmp_path / "project"
+    shutil.copytree(_talking_template.root, root, symlinks=True)
+    return Folder(root, _talking_template.env)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from assets.alignment.preferences import (
     PairParams,
     TokenPair,
     read_pairs,
+    readable,
     require_learnable,
     sort_pairs,
     words_only,
@@ -221,7 +222,8 @@ def run(context: Context) -> None:
     reference = None
     if not params.adapter_rank:
         reference = load_weights(base.files, device, params.loads_as)[0].eval()
-    pairs, rejected = sort_pairs(tokenizer, given, params, base.label)
+    longest = readable(model, params)
+    pairs, rejected = sort_pairs(tokenizer, given, params, longest, base.label)
     if context.device == "cpu":
         for one in (model, reference) if reference is not None else (model,):
             one.set_attn_implementation("eager")  # a fifth faster on rows this short

@@ -117,10 +117,27 @@ def _pair(row: Mapping[str, Any], where: str) -> Pair:
     return Pair(row["row_id"], row["prompt"] or "", chosen or "", row["rejected"] or "", strength)
 
 
+def readable(model: Any, params: PairParams) -> int:
+    """Tokens that a pair may have: as told, and no more than the model can read."""
+    window = getattr(model.config, "max_position_embeddings", None)
+    return min(params.longest, window or params.longest)
+
+
 def sort_pairs(
-    tokenizer: Any, pairs: Sequence[Pair], params: PairParams, label: str
+    tokenizer: Any, pairs: Sequence[Pair], params: PairParams, longest: int, label: str
 ) -> tuple[list[TokenPair], list[dict[str, Any]]]:
-    """The pairs as tokens, and those that cannot be learned from, with the reason."""
+    """The pairs as tokens, and those that cannot be learned from, with the reason.
+
+    Args:
+        tokenizer: The model's.
+        pairs: What is given.
+        params: Which pairs are wanted.
+        longest: Tokens that prompt and answer may have.
+        label: The model's node.
+
+    Raises:
+        MethodError: Where the tokenizer cannot write turns, or no pair is left.
+    """
     if params.chat_template and not has_template(tokenizer):
         raise MethodError(
             "the model's tokenizer has no chat template",
@@ -134,10 +151,10 @@ def sort_pairs(
         reason, score = _unfit(tokenizer, pair, params.least_strength)
         if not reason:
             both = _tokens(tokenizer, pair, chat=params.chat_template)
-            if both.longest <= params.longest:
+            if both.longest <= longest:
                 taken.append(both)
                 continue
-            reason, score = f"longer than {params.longest} tokens", both.longest
+            reason, score = f"longer than {longest} tokens", both.longest
         rejected.append({
             "row_id": pair.row_id, "reason": reason, "score": float(score),
             "caused_by": pair.row_id,

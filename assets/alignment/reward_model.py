@@ -21,6 +21,7 @@ from assets.alignment.preferences import (
     TokenPair,
     log_odds,
     read_pairs,
+    readable,
     require_learnable,
     sort_pairs,
     write_left_out,
@@ -141,7 +142,8 @@ def run(context: Context) -> None:
     require_learnable(context, "data")
     given = read_pairs(context, "data")
     model, tokenizer = load_base(base, device, params)
-    pairs, rejected = sort_pairs(tokenizer, given, params, base.label)
+    longest = readable(model, params)
+    pairs, rejected = sort_pairs(tokenizer, given, params, longest, base.label)
     if context.device == "cpu":
         model.set_attn_implementation("eager")  # a fifth faster on rows this short
     folder = context.work / "trainer"
@@ -155,7 +157,7 @@ def run(context: Context) -> None:
     )
     trained = merged(trainer.accelerator.unwrap_model(trainer.model), params)
     save_model(trained, tokenizer, context.out)
-    kept = RewardSettings(chat_template=params.chat_template, longest=params.longest)
+    kept = RewardSettings(chat_template=params.chat_template, longest=longest)
     (context.out / SETTINGS).write_text(kept.model_dump_json(indent=2) + "\n", encoding="utf-8")
     write_rows(context.out / "curves.parquet", curve)
     write_left_out(context, rejected)

@@ -24,6 +24,7 @@ from registry.cli import (
     releasing,
     site,
     stewarding,
+    testing,
 )
 from registry.errors import ChorusError, ExitCode, refused_by_machine
 
@@ -55,6 +56,7 @@ for module in (
     leaving,
     objecting,
     adopting,
+    testing,
     site,
     stewarding,
 ):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from registry.cli.output import Json, print_json, print_rows, say
 from registry.cli.reading import load
 from registry.errors import UsageError
+
+if TYPE_CHECKING:
+    from registry.ask import Answer
 
 
 def register(app: typer.Typer) -> None:
@@ -26,9 +29,12 @@ def ask(
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     json: Json = False,
 ) -> None:
-    """Ask a model; with options it shows the probability of each."""
+    """Ask a model; with options it shows the probability of each.
+
+    It also says whether its profiles were asked this, something near to it, or nothing like it.
+    """
     from registry.ask import ask as put
-    from registry.ask import notice
+    from registry.ask import nearest, notice
 
     graph = load()
     node = graph.node(model)
@@ -36,7 +42,7 @@ def ask(
         raise UsageError(f"does not know what {more[0]!r} is", mend="put options after --options")
     parts = (*(options or ()), *(more or ()))
     answer = put(graph, node, question, parts)
-    sentence = notice(graph, node)
+    sentence, near = notice(graph, node), nearest(graph, node, question)
     if json:
         print_json(
             model=node.id,
@@ -45,8 +51,18 @@ def ask(
             options=answer.options,
             outside=answer.outside,
             notice=sentence,
+            nearest=near.to_json() if near else None,
         )
         return
+    print_answer(answer)
+    for line in near.sentences if near else ():
+        say(line)
+    if sentence:
+        say(sentence)
+
+
+def print_answer(answer: Answer) -> None:
+    """Prints what a model said: its words, or the share of each option."""
     if answer.text is not None:
         print_rows([(answer.text,)])
     else:
@@ -54,5 +70,3 @@ def ask(
             [(o, f"{share:6.1%}  {'█' * round(share * 40)}") for o, share in answer.options.items()]
         )
         say(f"({answer.outside:.1%} of the probability lay outside the options)")
-    if sentence:
-        say(sentence)

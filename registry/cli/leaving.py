@@ -99,6 +99,7 @@ def _print_plan(given: Plan) -> None:
         ("  release", name.tag, "", "retired, with a notice on its card") for name in given.releases
     ]
     rows += [("  to make again", node, "", "without it") for node in given.remake]
+    rows += [("  unfinished", path, "", "removed") for path in given.unfinished]
     print_rows(rows or [("  nothing", "", "", "")])
     if given.retired_only:
         say("its content is published under a licence and stands in Git: retired, not erased")
@@ -143,6 +144,7 @@ def _print_item_plan(given: ItemPlan) -> None:
     mark = "retired, with a notice on its card" if given.retires else "a notice on its card"
     rows += [("  release", name.tag, "", mark) for name in given.releases]
     rows += [("  to make again", node, "", "without it") for node in given.remake]
+    rows += [("  unfinished", path, "", "removed") for path in given.unfinished]
     print_rows(rows or [("  nothing that was made", "", "", "")])
     for warning in given.warnings:
         say(f"note: {warning}")

@@ -22,7 +22,6 @@ from registry.cli.output import Json, print_json, print_rows, say
 from registry.errors import ExitCode, relative
 
 if TYPE_CHECKING:
-    from registry.errors import Problem
     from registry.profile_new import Answers
 
 profile_app = typer.Typer(
@@ -40,60 +39,18 @@ def register(app: typer.Typer) -> None:
 def check(
     which: Which,
     form: Annotated[str, typer.Option("--format", help="`text`, `github` or `json`.")] = "text",
+    language: Annotated[str, typer.Option(help="The language of the messages: en or de.")] = "en",
 ) -> None:
     """Look at a profile and say everything that is to be mended, all at once."""
+    from registry.cli.checking import PRINTERS
     from registry.profile_desk import check_all
+    from registry.translation import require_language
 
     root, folder = place(which)
-    problems = check_all(folder, root)
-    _PRINTERS[form if form in _PRINTERS else "text"](problems, relative(folder, root))
-    raise typer.Exit(ExitCode.CHECKS_FAILED if problems else ExitCode.OK)
-
-
-def _print_text(problems: list[Problem], shown: str) -> None:
-    if not problems:
-        print_rows([(f"{shown}: nothing to fix",)])
-        return
-    for problem in problems:
-        print_rows([(f"{problem}\n",)])
-    things = "1 thing" if len(problems) == 1 else f"{len(problems)} things"
-    print_rows([(f"{things} to fix",)])
-
-
-def _print_github(problems: list[Problem], _shown: str) -> None:
-    for problem in problems:
-        place = problem.place
-        parts = [f"file={_escaped(place.path)}"]
-        parts += [f"line={place.line}"] if place.line else []
-        parts += [f"col={place.column}"] if place.column else []
-        text = _escaped(f"{problem.what}. {problem.mend}".strip())
-        print_rows([(f"::error {','.join(parts)}::{text}",)])
-
-
-def _escaped(text: str) -> str:
-    """A message as an annotation takes it: a stranger's text must not start another command."""
-    for character, code in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A"), ("::", "%3A%3A")):
-        text = text.replace(character, code)
-    return text
-
-
-def _print_json(problems: list[Problem], shown: str) -> None:
-    print_json(
-        profile=shown,
-        problems=[
-            {
-                "file": p.place.path,
-                "line": p.place.line,
-                "column": p.place.column,
-                "what": p.what,
-                "mend": p.mend,
-            }
-            for p in problems
-        ],
-    )
-
-
-_PRINTERS: dict[str, Any] = {"text": _print_text, "github": _print_github, "json": _print_json}
+    require_language(language)
+    found = check_all(folder, root)
+    PRINTERS[form if form in PRINTERS else "text"](found, relative(folder, root), language)
+    raise typer.Exit(ExitCode.CHECKS_FAILED if found.problems else ExitCode.OK)
 
 
 @profile_app.command()
@@ -122,9 +79,11 @@ def review(
     sign_with: SignWith = None,
 ) -> None:
     """Say that you read a proposal and agree to it; it counts for exactly what lies there now."""
+    from registry.profile_check import check_folder
     from registry.profile_desk import review as act
 
     root, folder = place(which)
+    seen = check_folder(folder, root).notices
     receipt = act(
         root,
         folder,
@@ -135,6 +94,8 @@ def review(
         signer=signer(sign_with),
     )
     print_receipt(receipt)
+    for notice in seen:
+        say(f"to look at: {notice}")
 
 
 def _settle(which: str, by: list[str], reason: str, wanted: str, key: Path | None = None) -> None:
@@ -181,6 +142,17 @@ def resume(which: Which, by: By, reason: Reason) -> None:
 
     root, folder = place(which)
     and_sync(act(root, folder, by, reason), root)
+
+
+@profile_app.command()
+def edit_key(which: Which) -> None:
+    """Make the edit key with which a steward opens the accepted profile in the form."""
+    from registry.profile_desk import whole
+    from registry.profile_keys import renew
+
+    root, folder = place(which)
+    print_rows([(renew(root, whole(folder, root)),)])
+    say("give it to the steward only; it is kept here as a digest and cannot be shown again")
 
 
 @profile_app.command()
@@ -325,7 +297,7 @@ def status(
     json: Json = False,
 ) -> None:
     """Show where a profile stands, who reviewed it, and what rests on it."""
-    from registry.profile_content import ACCEPTED, PROPOSALS
+    from registry.profile_content import ACCEPTED, PROPOSALS, folders_in
     from registry.profile_desk import folder_of
     from registry.profile_standing import standing
     from registry.project import find_root
@@ -334,7 +306,7 @@ def status(
     folders = (
         [folder_of(root, which)]
         if which
-        else [p for place in (ACCEPTED, PROPOSALS) for p in sorted((root / place).glob("*/"))]
+        else [p for place in (ACCEPTED, PROPOSALS) for p in folders_in(root / place)]
     )
     found = [standing(root, folder, verify=verify) for folder in folders]
     broken = any(one["chain"] for one in found)

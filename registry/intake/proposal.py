@@ -18,7 +18,7 @@ from typing import Any
 
 from registry.artifact import sync_directory, sync_tree
 from registry.errors import Problem, ProblemsError, UsageError
-from registry.profile_folder import check_tables, read_profile
+from registry.profile_check import check_folder
 from registry.profile_tables import Shape
 from registry.typed import Frozen
 
@@ -103,9 +103,7 @@ def write_proposals(
     def check(new: Path) -> None:
         problems: list[Problem] = []
         for proposal in proposals:
-            profile, found = read_profile(new / proposal.id, new.parent)
-            problems += found
-            problems += check_tables(profile) if profile else []
+            problems += check_folder(new / proposal.id, new.parent).problems
         if problems:
             raise ProblemsError(problems)
 

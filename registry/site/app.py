@@ -1,4 +1,4 @@
-"""The partner's form as a web application: which address does what.
+"""The partner's pages as a web application: which address does what.
 
 Every page is made on the server and works without JavaScript. What a visitor sends is saved as a
 draft first, and the answer is always a redirection to a page that only reads: reloading and going
@@ -19,7 +19,10 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from registry.errors import ChorusError, ProblemsError
+from registry.errors import ChorusError, ProblemsError, UsageError
+from registry.profile_content import ACCEPTED
+from registry.profile_life import read_life
+from registry.site.answers import add_answers
 from registry.site.drafts import Draft, Drafts
 from registry.site.findings import check
 from registry.site.guard import (
@@ -29,16 +32,19 @@ from registry.site.guard import (
     Guard,
     TooLargeError,
     from_elsewhere,
+    key_of,
     new_name,
+    own_visitor,
     read_form,
     remember,
     require_own,
     token_of,
     visitor_of,
 )
-from registry.site.messages import Catalogue, catalogue, catalogues
+from registry.site.messages import Catalogue, catalogue, catalogues, require_language
 from registry.site.pages import STYLE, form_page, render, shown_findings, templates
 from registry.site.receiving import Sent, receive
+from registry.unfinished import ANSWERS, DRAFTS
 
 LOCAL = ("localhost", "127.0.0.1")
 _log = logging.getLogger(__name__)
@@ -49,7 +55,8 @@ class Site:
 
     def __init__(self, root: Path, secret: bytes, language: str) -> None:
         self.root, self.secret, self.language = root, secret, language
-        self.drafts = Drafts(root / ".chorus" / "drafts", secret)
+        self.drafts = Drafts(root / DRAFTS, secret)
+        self.answers = Drafts(root / ANSWERS, secret)
 
     def words(self, request: Request) -> Catalogue:
         """The catalogue of the language that an address starts with."""
@@ -59,9 +66,19 @@ class Site:
     def draft(self, request: Request, token: str) -> Draft:
         """The visitor's draft; raises HTTPException where there is none."""
         found = self.drafts.find(visitor_of(request), token)
-        if found is None:
+        if found is None or self._withdrawn(found):
             raise HTTPException(404)
         return found
+
+    def _withdrawn(self, draft: Draft) -> bool:
+        """Whether a draft holds words of a profile that was withdrawn; then it is removed."""
+        base = draft.state.base
+        if base is None:
+            return False
+        gone = read_life(self.root / ACCEPTED / base.id, self.root)[0].stage == "withdrawn"
+        if gone:
+            self.drafts.remove(draft)
+        return gone
 
     def take(self, visitor: str, data: FormData) -> tuple[Draft, Sent]:
         """Takes a sent form into its draft, or into a new one."""
@@ -73,7 +90,8 @@ class Site:
         }
         sent = Sent(texts, files, str(data.get("act", "check")))
         found = self.drafts.find(visitor, str(data.get("draft", "")))
-        draft = found if found and not found.state.receipt else self.drafts.new(visitor)
+        usable = found and not found.state.receipt and not self._withdrawn(found)
+        draft = found if found and usable else self.drafts.new(visitor)
         return receive(self.drafts, draft, sent), sent
 
 
@@ -93,6 +111,8 @@ def build_app(
     _files(app, site)
     _pages(app, site)
     _sending(app, site)
+    _changing(app, site)
+    add_answers(app, site)
     _failures(app, site)
     return app
 
@@ -122,12 +142,12 @@ def _pages(app: FastAPI, site: Site) -> None:
 
     @app.get("/{language}/")
     def start(request: Request, language: str) -> Response:
-        _require_language(language)
+        require_language(language)
         return HTMLResponse(render("start.html", site.words(request), rest=""))
 
     @app.get("/{language}/form")
     def empty_form(request: Request, language: str) -> Response:
-        _require_language(language)
+        require_language(language)
         if from_elsewhere(request):
             # A strict cookie is not sent along from another site; naming the visitor anew here
             # would part them from their draft.
@@ -135,13 +155,11 @@ def _pages(app: FastAPI, site: Site) -> None:
         visitor = visitor_of(request) or new_name()
         token = token_of(site.secret, visitor)
         text = form_page(site.words(request), site.drafts.new(visitor), [], token, fresh=True)
-        page = HTMLResponse(text)
-        remember(request, page, visitor)
-        return page
+        return _remembering(request, visitor, text)
 
     @app.get("/{language}/form/{token}")
     def form(request: Request, language: str, token: str) -> Response:
-        _require_language(language)
+        require_language(language)
         draft = site.draft(request, token)
         if draft.state.receipt:
             return RedirectResponse(f"/{language}/form/{token}/receipt", 303)
@@ -151,7 +169,7 @@ def _pages(app: FastAPI, site: Site) -> None:
 
     @app.get("/{language}/form/{token}/preview")
     def preview(request: Request, language: str, token: str, unsure: str = "") -> Response:
-        _require_language(language)
+        require_language(language)
         draft = site.draft(request, token)
         if draft.state.receipt:
             return RedirectResponse(f"/{language}/form/{token}/receipt", 303)
@@ -159,7 +177,7 @@ def _pages(app: FastAPI, site: Site) -> None:
 
     @app.get("/{language}/form/{token}/receipt")
     def receipt(request: Request, language: str, token: str) -> Response:
-        _require_language(language)
+        require_language(language)
         draft = site.draft(request, token)
         if not draft.state.receipt:
             raise HTTPException(404)
@@ -168,6 +186,7 @@ def _pages(app: FastAPI, site: Site) -> None:
             site.words(request),
             rest=f"form/{draft.token}/receipt",
             receipt=dict(draft.state.receipt),
+            key=key_of(site.secret, visitor_of(request), draft.token),
         )
         return HTMLResponse(text)
 
@@ -196,8 +215,8 @@ def _sending(app: FastAPI, site: Site) -> None:
 
     @app.post("/{language}/form")
     async def save(request: Request, language: str) -> Response:
-        _require_language(language)
-        visitor = _own_visitor(request)
+        require_language(language)
+        visitor = own_visitor(request)
         data = await read_form(request)
         try:
             require_own(site.secret, visitor, data.get("token"))
@@ -220,8 +239,8 @@ def _sending(app: FastAPI, site: Site) -> None:
     async def submit(request: Request, language: str, token: str) -> Response:
         from registry.site.submitting import hand_in
 
-        _require_language(language)
-        visitor = _own_visitor(request)
+        require_language(language)
+        visitor = own_visitor(request)
         data = await read_form(request)
         await data.close()
         require_own(site.secret, visitor, data.get("token"))
@@ -233,23 +252,55 @@ def _sending(app: FastAPI, site: Site) -> None:
         if not sure:
             return RedirectResponse(f"{address}/preview?unsure=1#hand-in", 303)
         try:
-            receipt = await run_in_threadpool(hand_in, draft, site.root)
+            key = key_of(site.secret, visitor, draft.token)
+            receipt = await run_in_threadpool(hand_in, draft, site.root, key)
         except ProblemsError:
             return RedirectResponse(f"{address}#summary", 303)
         await run_in_threadpool(site.drafts.keep_receipt, draft, receipt)
         return RedirectResponse(f"{address}/receipt", 303)
 
 
-def _own_visitor(request: Request) -> str:
-    """The visitor who sends a form; raises ForgedError where another site sends it."""
-    if from_elsewhere(request):
-        raise ForgedError
-    return visitor_of(request)
+def _changing(app: FastAPI, site: Site) -> None:
+    """The way to a form that starts with an accepted profile."""
+
+    @app.get("/{language}/change")
+    def ask(request: Request, language: str) -> Response:
+        require_language(language)
+        if from_elsewhere(request):
+            return RedirectResponse(f"/{language}/", 303)
+        return _ask_which(site, request, visitor_of(request) or new_name())
+
+    @app.post("/{language}/change")
+    async def change(request: Request, language: str) -> Response:
+        from registry.site.revising import begin
+
+        require_language(language)
+        visitor = own_visitor(request)
+        data = await read_form(request)
+        await data.close()
+        require_own(site.secret, visitor, data.get("token"))
+        name, key = (str(data.get(part, "")).strip() for part in ("id", "key"))
+        fresh = site.drafts.new(visitor)
+        try:
+            draft = await run_in_threadpool(begin, site.root, site.drafts, fresh, name, key)
+        except UsageError as error:
+            return _ask_which(site, request, visitor, name, error)
+        return RedirectResponse(f"/{language}/form/{draft.token}", 303)
 
 
-def _require_language(language: str) -> None:
-    if language not in catalogues():
-        raise HTTPException(404)
+def _ask_which(
+    site: Site, request: Request, visitor: str, name: str = "", error: UsageError | None = None
+) -> Response:
+    text = render("change.html", site.words(request), rest="change", asked=name, error=error,
+                  token=token_of(site.secret, visitor))  # fmt: skip
+    return _remembering(request, visitor, text, 409 if error else 200)
+
+
+def _remembering(request: Request, visitor: str, text: str, status: int = 200) -> Response:
+    """A page that gives a browser its name, or has it keep it."""
+    page = HTMLResponse(text, status_code=status)
+    remember(request, page, visitor)
+    return page
 
 
 def _failures(app: FastAPI, site: Site) -> None:
@@ -276,8 +327,10 @@ def _failures(app: FastAPI, site: Site) -> None:
 
     @app.exception_handler(ChorusError)
     def explained(request: Request, error: Exception) -> Response:
-        what = f"{error.what} {error.mend}" if isinstance(error, ChorusError) else ""
-        return failed(request, 409, "refused", what)
+        words = site.words(request)
+        what = f"{words.checker(error.what)}. " if isinstance(error, ChorusError) else ""
+        mend = words.checker(error.mend) if isinstance(error, ChorusError) else ""
+        return failed(request, 409, "refused", what + mend)
 
     @app.exception_handler(Exception)
     def broken(request: Request, error: Exception) -> Response:

@@ -20,16 +20,17 @@ from pydantic import Field
 
 from registry.artifact import write_atomically
 from registry.errors import UsageError
+from registry.message import Message
 from registry.profile_tables import MAX_BYTES
 from registry.site.fields import FILES
 from registry.typed import Frozen
+from registry.unfinished import STATE
 
 MAX_AGE = 7 * 24 * 3600
 """Seconds for which a draft is kept after its last change."""
 MAX_DRAFTS = 200
 MAX_TOTAL = 2 * 1024**3
 """Bytes that all drafts together may hold."""
-_STATE = "state.json"
 
 
 class Finding(Frozen):
@@ -37,9 +38,9 @@ class Finding(Frozen):
 
     field: str
     """The field, row or table; nothing where it concerns the whole."""
-    what: str
+    what: Message
     """What is wrong, in the checker's words."""
-    mend: str = ""
+    mend: Message = Message("")
     """What to do, in the checker's words."""
     line: int | None = None
     """The line of an uploaded file."""
@@ -47,8 +48,24 @@ class Finding(Frozen):
     """The key of a sentence in the visitor's language that says the same, where there is one."""
 
 
+class Base(Frozen):
+    """The accepted revision that a draft changes."""
+
+    id: str
+    """The profile's id."""
+    revision: int
+    """The revision that stands."""
+    sha256: str
+    """Digest of its `profile.yaml`."""
+    opened: bool
+    """Whether its content was opened with the steward's key, and may be shown."""
+
+
 class State(Frozen):
     """What a draft holds besides its files."""
+
+    base: Base | None = None
+    """What it is a change of; None for a first profile."""
 
     fields: dict[str, tuple[str, ...]] = Field(default={})
     """What was typed, by field."""
@@ -108,7 +125,7 @@ class Drafts:
 
     def find(self, visitor: str, token: str) -> Draft | None:
         """The visitor's draft, or None where there is none or it is another's."""
-        path = self._home(visitor, token) / _STATE
+        path = self._home(visitor, token) / STATE
         try:
             if time.time() - path.stat().st_mtime > MAX_AGE:
                 return None
@@ -122,18 +139,22 @@ class Drafts:
             self.forget_old()
             self._require_room()
             draft.folder.mkdir(parents=True, mode=0o700)
-        write_atomically(draft.folder / _STATE, draft.state.model_dump_json().encode())
+        write_atomically(draft.folder / STATE, draft.state.model_dump_json().encode())
 
     def keep_receipt(self, draft: Draft, receipt: tuple[tuple[str, str], ...]) -> None:
         """Empties a draft that was handed in; only its receipt stays."""
-        write_atomically(draft.folder / _STATE, State(receipt=receipt).model_dump_json().encode())
+        write_atomically(draft.folder / STATE, State(receipt=receipt).model_dump_json().encode())
         for name in FILES:
             draft.table(name).unlink(missing_ok=True)
+
+    def remove(self, draft: Draft) -> None:
+        """Removes a draft and everything in it."""
+        shutil.rmtree(draft.folder, ignore_errors=True)
 
     def forget_old(self) -> None:
         """Removes every draft that is past its age."""
         for folder in self.folder.glob("*/"):
-            state = folder / _STATE
+            state = folder / STATE
             with contextlib.suppress(FileNotFoundError):
                 seen = state if state.exists() else folder
                 if time.time() - seen.stat().st_mtime > MAX_AGE:
@@ -144,7 +165,7 @@ class Drafts:
         held = sum(path.stat().st_size for folder in folders for path in folder.iterdir())
         if len(folders) >= MAX_DRAFTS or held + MAX_BYTES > MAX_TOTAL:
             raise UsageError(
-                "there are too many unfinished forms at the moment",
+                Message("there are too many unfinished forms at the moment"),
                 why="each takes room on this machine",
-                mend="try again later; the oldest are removed after seven days",
+                mend=Message("try again later; the oldest are removed after seven days"),
             )

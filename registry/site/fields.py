@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from registry.consent import Use
-from registry.profile import Mode, Sensitivity
+from registry.profile import Mode, Sensitivity, Threshold
 from registry.profile_tables import (
     EXAMPLES,
     GUIDANCE,
@@ -24,9 +24,10 @@ from registry.profile_tables import (
     Shape,
 )
 
-Widget = Literal["line", "text", "choice", "ticks", "words", "digest", "until"]
+Widget = Literal["line", "text", "choice", "ticks", "words", "listed", "digest", "until"]
 """How a field is shown: one line, several, one of a few, some of a few, words parted by blanks, a
-digest that may be computed from a file, or a last day that may be `never`."""
+list parted by commas, a digest that may be computed from a file, or a last day that may be `never`.
+"""
 
 MAX_ROWS = 40
 """Rows of a table that are edited on the page; a longer table is kept as the file that it is."""
@@ -40,6 +41,8 @@ class Field:
     widget: Widget = "line"
     options: tuple[str, ...] = ()
     optional: bool = False
+    near: bool = False
+    """Whether a column stands with those that are required although it is optional."""
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -58,6 +61,13 @@ class Table:
     shape: Shape[Any] | None = None
     """Its file; None where its rows stand in `profile.yaml`."""
     optional: bool = False
+    at: tuple[str, ...] = ()
+    """Where its rows stand in `profile.yaml`."""
+
+    @property
+    def more(self) -> bool:
+        """Whether it has columns that the page shows only when asked."""
+        return any(column.optional and not column.near for column in self.columns)
 
     @property
     def file(self) -> str:
@@ -72,11 +82,14 @@ class Section:
     name: str
     fields: tuple[Field, ...] = ()
     tables: tuple[Table, ...] = ()
+    files: tuple[str, ...] = ()
+    """Tables that are only uploaded, by the form's names for them."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of its fields and tables, in order."""
-        return (*(field.name for field in self.fields), *(table.name for table in self.tables))
+        """The names of its fields, tables and files, in order."""
+        tables = (table.name for table in self.tables)
+        return (*(field.name for field in self.fields), *tables, *self.files)
 
 
 def _options(kind: Any) -> tuple[str, ...]:
@@ -89,6 +102,7 @@ _LINKED = Field("values", "words", optional=True)
 STRENGTHS = ("1", "2", "3", "4", "5")
 JUDGEMENTS = ("-2", "-1", "0", "1", "2")
 AGREEMENTS = ("0", "1", "2", "3", "4")
+METRICS = _options(Threshold.model_fields["metric"].annotation)
 
 SECTIONS = (
     Section("about", (
@@ -103,6 +117,7 @@ SECTIONS = (
         Field("steward.organisation"),
         Field("steward.role"),
         Field("steward.contact"),
+        Field("steward.key", optional=True),
         Field("authority.basis", "choice", ("board-vote", "assembly", "survey", "individual")),
         Field("authority.evidence_sha256", "digest"),
         Field("attribution", "choice", ("named", "pseudonymous", "none")),
@@ -116,6 +131,8 @@ SECTIONS = (
         Field("elicitation.took_part"),
         Field("elicitation.payment"),
         Field("elicitation.facilitator", optional=True),
+    ), (
+        Table("participants", (Field("group"), Field("n")), 1, optional=True, at=("participants",)),
     )),
     Section("hold", tables=(
         Table("values", (
@@ -154,7 +171,34 @@ SECTIONS = (
             _ITEM,
             _ID,
         ), 5, EXAMPLES),
+        Table("preferences", (
+            Field("prompt", "text"),
+            Field("chosen", "text"),
+            Field("rejected", "text"),
+            Field("agreement", optional=True, near=True),
+            Field("n", optional=True, near=True),
+            _ITEM,
+            _ID,
+        ), 1, PREFERENCES, optional=True),
     )),
+    Section("figures", (
+        Field("opinions.instrument", optional=True),
+        Field("opinions.fielded.start", optional=True),
+        Field("opinions.fielded.end", optional=True),
+        Field("opinions.weighting", optional=True),
+        Field("opinions.held_out", "choice", ("true", "false"), optional=True),
+        Field("opinions.override", "text", optional=True),
+    ), (
+        Table("sources", (
+            Field("title", "text"),
+            Field("publisher"),
+            Field("citation", "text"),
+            Field("url"),
+            Field("licence"),
+            Field("sha256", "digest"),
+            Field("row_id", optional=True),
+        ), 1, optional=True, at=("sources",)),
+    ), ("opinions", "held-out")),
     Section("allow", (
         Field("permission", "choice", ("consent", "mandate")),
         Field("consent.uses", "ticks", _options(Use)),
@@ -167,8 +211,19 @@ SECTIONS = (
         Field("consent.terms_sha256", "digest"),
         Field("consent.jurisdiction", optional=True),
         Field("licence", "choice", ("none-granted", "CC-BY-4.0", "CC-BY-SA-4.0", "CC0-1.0")),
+        Field("labels", "words", optional=True),
         Field("modes", "ticks", _options(Mode)),
+    )),
+    Section("judge", (
+        Field("evaluation.held_out_share", optional=True),
         Field("evaluation.sign_off", optional=True),
+    ), (
+        Table("thresholds", (
+            Field("metric", "choice", METRICS),
+            Field("slice"),
+            Field("at_most", optional=True, near=True),
+            Field("at_least", optional=True, near=True),
+        ), 1, optional=True, at=("evaluation", "thresholds")),
     )),
     Section("leave", (
         Field("withdrawal.contact"),
@@ -177,11 +232,11 @@ SECTIONS = (
     )),
     Section("limits", tables=(
         Table("off_limits", (
-            Field("topic"),
-            Field("terms", optional=True),
-            Field("steward_only", "ticks", ("true",), optional=True),
+            Field("topic", optional=True, near=True),
+            Field("terms", "listed", optional=True, near=True),
+            Field("steward_only", "ticks", ("true",), optional=True, near=True),
             _ID,
-        ), 1, optional=True),
+        ), 1, optional=True, at=("off_limits",)),
     )),
 )  # fmt: skip
 
@@ -197,11 +252,8 @@ FILES: dict[str, Shape[Any]] = {
     "held-out": HELD_OUT,
 }
 """Every table that a profile folder may hold, by the name that the form uses for it."""
-UPLOADS = ("values", "guidance", "norms", "examples", "preferences")
-"""The tables that are uploaded by themselves; the others come with a whole folder."""
 FOLDER = "folder"
 """The upload of a whole profile folder, or of a `profile.yaml`."""
-DIGESTED = tuple(name for name, field in FIELDS.items() if field.widget == "digest")
 TERMS_TEXT = "consent.terms_sha256.text"
 """Where terms are pasted, to have their digest computed."""
 NEVER = "consent.expires_on.never"
@@ -219,6 +271,13 @@ def cell(name: str) -> tuple[Table, int, Field] | None:
     column = next((column for column in table.columns if column.name == found[3]), None)
     canonical = column and name == f"{table.name}.{int(found[2])}.{column.name}"
     return (table, int(found[2]), column) if column and canonical else None
+
+
+def digested(name: str) -> bool:
+    """Whether a field holds a digest, for which a file may be sent."""
+    found = cell(name)
+    asked = found[2] if found else FIELDS.get(name)
+    return asked is not None and asked.widget == "digest"
 
 
 def known(name: str) -> bool:

@@ -6,105 +6,143 @@ A draft is written as a profile folder into a temporary directory and read by th
 
 from __future__ import annotations
 
-import re
+import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from registry.errors import Place, Problem, ProblemsError, relative
+from registry.errors import Problem
+from registry.message import ABOUT, Message
+from registry.partly import Key
+from registry.plain_words import FOUND
+from registry.profile_check import Checked, check_folder
 from registry.profile_content import ACCEPTED, PROPOSALS
-from registry.profile_folder import CONTENT, Profile, check_tables, read_profile
-from registry.profile_tables import read_table
-from registry.site.drafts import Draft, Finding
+from registry.profile_desk import digest_of_yaml
+from registry.profile_folder import CONTENT, NAMED_OTHERWISE, Profile
+from registry.profile_revisions import too_near
+from registry.profile_rows import TOO_FEW
+from registry.site.drafts import Base, Draft, Finding
 from registry.site.fields import FIELDS, FILES, SECTIONS, TABLES
 from registry.site.form import NAMELESS, Built, build
+from registry.strict_yaml import LACKS, WHOLE
+from registry.tombstones import FOLDER as TOMBSTONES
 
-_LACKS = re.compile(r"lacks the key '([a-z_0-9]+)'")
-_NAMED = re.compile(r"\b[a-z_]+(\.[a-z_]+)+\b")
-_OF_THE_TABLE = re.compile(r"holds [0-9]+ examples")
-_EMPTY = "(found '')"
+_BLANK = "lead.blank"
 
 
 def check(draft: Draft, root: Path) -> tuple[Finding, ...]:
     """Everything that is wrong with a draft, in the order of the form."""
-    built = build(draft)
-    with tempfile.TemporaryDirectory(prefix="chorus-form-") as scratch:
-        folder = Path(scratch) / PROPOSALS / built.id
-        built.write(folder)
-        _, problems = inspect(folder, Path(scratch))
-    found = [*_all(problems, built, draft), *standing(root, built.id)]
+    with looked_at(draft, root) as (built, seen):
+        found = [*_all(seen.problems, built, draft), *standing(root, built.id, draft.state.base)]
     return tuple(sorted(found, key=_order))
 
 
-def inspect(folder: Path, root: Path) -> tuple[Profile | None, tuple[Problem, ...]]:
-    """A profile folder and every problem in it; tables are read even where the profile is wrong."""
-    profile, problems = read_profile(folder, root)
-    if profile is not None:
-        problems += check_tables(profile)
-    else:
-        for shape in FILES.values():
-            path = folder / CONTENT / shape.file
-            shown = relative(path, root)
-            if path.exists():
-                problems += read_table(path, shown, shape).problems
-            elif "self-described" in shape.required:
-                problems.append(Problem(Place(shown), "is missing", "add the table"))
-    return profile, ProblemsError(problems).problems if problems else ()
+@contextlib.contextmanager
+def looked_at(draft: Draft, root: Path) -> Iterator[tuple[Built, Checked]]:
+    """A draft as a profile folder that is there for a while, and what the checker says of it.
+
+    A change of a profile carries its events on: they say which rows members took back.
+    """
+    built, base = build(draft), draft.state.base
+    with tempfile.TemporaryDirectory(prefix="chorus-form-") as scratch:
+        folder = Path(scratch) / PROPOSALS / built.id
+        built.write(folder)
+        past = root / ACCEPTED / base.id / "events" if base else None
+        if past and past.is_dir():
+            shutil.copytree(past, folder / "events")
+        seen = check_folder(folder, Path(scratch))
+        if seen.profile:
+            seen.problems.extend(near_to_published(root, seen.profile, base))
+        yield built, seen
 
 
-def standing(root: Path, name: str) -> Iterator[Finding]:
-    """What keeps a new profile of this id from being handed in: one that is here already."""
+def near_to_published(root: Path, profile: Profile, base: Base | None) -> list[Problem]:
+    """Figures that differ from published ones by a few people.
+
+    Without the edit key nothing is said here: whoever tries figures could find out the true ones.
+    Reviewers are told in any case, and cannot go on.
+    """
+    return list(too_near(root, profile)) if base and base.opened else []
+
+
+def standing(root: Path, name: str, base: Base | None) -> Iterator[Finding]:
+    """What keeps a profile of this id from being handed in: one that is here already."""
     if name == NAMELESS:
         return
-    for place in (PROPOSALS, ACCEPTED):
-        folder = root / place / name
-        if folder.exists() or folder.is_symlink():
-            yield Finding(
-                field="id",
-                what=f"{name!r} is taken: a profile of this id is in {place}/ already",
-                mend="choose another id; a new revision goes through `chorus profile submit`",
-                lead="lead.taken",
-            )
-            return
+    waiting, accepted = root / PROPOSALS / name, root / ACCEPTED / name
+    if base and _is_there(waiting):
+        what = Message("a change of this profile is waiting for its reviewers already")
+        mend = Message("wait until they have decided, or ask a maintainer to remove it")
+        yield Finding(field="id", what=what, mend=mend)
+    elif base:
+        file = accepted / "profile.yaml"
+        if not file.is_file() or digest_of_yaml(accepted) != base.sha256:
+            what = Message("another revision stands here since you opened this one")
+            mend = Message("keep your texts, open the profile anew, and put them in there")
+            yield Finding(field="id", what=what, mend=mend)
+    else:
+        for folder, place in ((waiting, PROPOSALS), (accepted, ACCEPTED)):
+            if _is_there(folder):
+                what = Message("{name!r} is taken: a profile of this id is in {place}/ already",
+                               name=name, place=place)  # fmt: skip
+                mend = Message("choose another id, or change that profile from the first page")
+                yield Finding(field="id", what=what, mend=mend, lead="lead.taken")
+                return
+        if (root / TOMBSTONES / name).is_dir():
+            what = Message("{name!r} belongs to a community that left", name=name)
+            mend = Message("choose another id; what is said under it would seem to come from them")
+            yield Finding(field="id", what=what, mend=mend, lead="lead.taken")
+
+
+def _is_there(folder: Path) -> bool:
+    return folder.exists() or folder.is_symlink()
 
 
 def _all(problems: Iterable[Problem], built: Built, draft: Draft) -> Iterator[Finding]:
     for problem in problems:
         inside = problem.place.path.partition(f"{PROPOSALS}/{built.id}/")[2]
+        what = Message.of(problem.what)
         if inside.startswith(f"{CONTENT}/"):
-            yield _in_table(problem, inside.removeprefix(f"{CONTENT}/"), built, draft)
-        elif not problem.what.endswith(f"in the folder {NAMELESS!r}"):
-            yield _in_profile(problem, built)
+            yield _in_table(problem, what, inside.removeprefix(f"{CONTENT}/"), built, draft)
+        elif what.template != NAMED_OTHERWISE or what.values["folder"] != NAMELESS:
+            yield _in_profile(problem, what, built)
 
 
-def _in_profile(problem: Problem, built: Built) -> Finding:
+def _in_profile(problem: Problem, what: Message, built: Built) -> Finding:
     """A message about `profile.yaml`, beside the field whose key it speaks of."""
-    key = built.keys.get(problem.place.line or 0, ())
-    what, blank = problem.what, ""
-    if lacks := _LACKS.match(what):
-        key = (*(() if problem.place.line == 1 else key), lacks[1])
-        blank = "lead.blank"
-    elif what.startswith("the file: "):
-        what = what.removeprefix("the file: ")
-        named = _NAMED.search(what)
-        key = tuple(named[0].split(".")) if named else (what.partition(":")[0],)
-    elif what.startswith(f"{'.'.join(map(str, key[:-1]))}: "):
-        key = key[:-1]  # an item of a list starts where its first key does
-    dotted = ".".join(map(str, key))
+    if what.template == WHOLE:
+        what = Message.of(str(what.values["what"])) if not isinstance(
+            what.values["what"], Message) else what.values["what"]  # fmt: skip
+    at = what.values.get("at")
+    key = _key(str(at)) if at else built.keys.get(problem.place.line or 0, ())
     name = _field(key, built)
-    what = what.removeprefix(f"{dotted}: ") if name else what
-    return Finding(field=name, what=what, mend=problem.mend, lead=blank)
+    lead = _BLANK if what.template == LACKS else ""
+    return Finding(field=name, what=_inner(what) if name else what, mend=problem.mend, lead=lead)
 
 
-def _field(key: tuple[str | int, ...], built: Built) -> str:
+def _inner(what: Message) -> Message:
+    """A message without the name of the field beside which it stands."""
+    said = what.values.get("what")
+    parted = what.template in (ABOUT, "{at} {what}")
+    return said if parted and isinstance(said, Message) else what
+
+
+def _key(dotted: str) -> Key:
+    return tuple(int(step) if step.isdecimal() else step for step in dotted.split("."))
+
+
+def _field(key: Key, built: Built) -> str:
     """The form field for a key, or nothing where the form does not ask for it."""
-    if key[:1] == ("off_limits",):
-        rows, row = built.rows["off_limits"], key[1] if len(key) > 1 else None
-        if not isinstance(row, int) or row not in rows:
-            return "off_limits"
-        columns = {column.name for column in TABLES["off_limits"].columns}
-        column = [f".{step}" for step in key[2:3] if step in columns]
-        return f"off_limits.{rows[row]}{''.join(column)}"
+    for table in TABLES.values():
+        depth = len(table.at)
+        if table.at and key[:depth] == table.at:
+            rows, row = built.rows[table.name], key[depth] if len(key) > depth else None
+            if not isinstance(row, int) or row not in rows:
+                return table.name
+            columns = {column.name for column in table.columns}
+            column = [f".{step}" for step in key[depth + 1 : depth + 2] if step in columns]
+            return f"{table.name}.{rows[row]}{''.join(column)}"
     while key:
         name = ".".join(map(str, key))
         if name in FIELDS:
@@ -116,31 +154,32 @@ def _field(key: tuple[str | int, ...], built: Built) -> str:
     return ""
 
 
-def _in_table(problem: Problem, file: str, built: Built, draft: Draft) -> Finding:
+def _in_table(problem: Problem, what: Message, file: str, built: Built, draft: Draft) -> Finding:
     """A message about a table, beside the cell, the row, or the upload that it came from."""
     name = next((name for name, shape in FILES.items() if shape.file == file), "")
-    column, parted, rest = problem.what.partition(": ")
     lines = built.rows.get(name)
     if lines is None or not name:
-        mend = "" if file not in {*built.tables, *built.files} else problem.mend
-        lead = "" if mend else "lead.blank"
+        there = file in {*built.tables, *built.files}
         line = problem.place.line
         if line and name in draft.state.shifted:
             line += 1
-        # A problem on line 1 speaks of the whole table only where it names no column.
-        return Finding(field=name, what=problem.what, mend=mend, line=line, lead=lead)
+        mend, lead = (problem.mend, "") if there else ("", _BLANK)
+        return Finding(field=name, what=what, mend=mend, line=line, lead=lead)
     row = lines.get(problem.place.line or 0)
-    if row is None or _OF_THE_TABLE.match(problem.what):
-        return Finding(field=name, what=problem.what, mend=problem.mend)
+    if row is None or what.template == TOO_FEW:
+        return Finding(field=name, what=what, mend=problem.mend)
     columns = {asked.name for asked in TABLES[name].columns}
-    if not parted or column not in columns:
-        return Finding(field=f"{name}.{row}", what=problem.what, mend=problem.mend)
-    blank = rest.endswith(_EMPTY) or not any(draft.state.fields.get(f"{name}.{row}.{column}", ()))
+    column = what.values.get("at") if what.template == ABOUT else None
+    if column not in columns:
+        return Finding(field=f"{name}.{row}", what=what, mend=problem.mend)
+    said = _inner(what)
+    typed = draft.state.fields.get(f"{name}.{row}.{column}", ())
+    blank = not any(typed) or (said.template == FOUND and said.values["given"] == "")
     return Finding(
         field=f"{name}.{row}.{column}",
-        what=rest,
+        what=said,
         mend=problem.mend,
-        lead="lead.blank" if blank else "",
+        lead=_BLANK if blank else "",
     )
 
 

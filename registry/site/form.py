@@ -28,7 +28,9 @@ NAMELESS = "new-profile"
 Key = tuple[str | int, ...]
 _DECIMAL_COMMA = re.compile(r"-?[0-9]+,[0-9]+")
 _PLAIN_KEY = re.compile(r"[a-z_][a-z0-9_]*")
-_NUMBERS = frozenset({"agreement", "n", "strength", "judgement"})
+_NUMBERS = frozenset({
+    "agreement", "n", "strength", "judgement", "at_most", "at_least", "held_out_share",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,16 +64,15 @@ class Built:
 def build(draft: Draft) -> Built:
     """The profile folder that a draft describes."""
     state, kept = draft.state, draft.files
-    document, off_limits = _document(state)
+    document, rows = _document(state)
     yaml, keys = dump(document)
     tables: dict[str, bytes] = {}
-    rows: dict[str, Mapping[int, int]] = {"off_limits": dict(enumerate(off_limits))}
     for table in TABLES.values():
         filled = filled_rows(state, table)
         if table.shape is None or table.name in kept or not filled:
             continue
         tables[table.file], rows[table.name] = _table(table.name, table.shape, filled)
-    name = state.one("id")
+    name = state.base.id if state.base else state.one("id")
     is_name = SLUG.fullmatch(name) and "--" not in name
     files = {FILES[kept_name].file: draft.table(kept_name) for kept_name in kept}
     return Built(name if is_name else NAMELESS, yaml, keys, tables, files, rows)
@@ -93,8 +94,8 @@ def filled_rows(state: State, table: Table) -> dict[int, dict[str, tuple[str, ..
     return found
 
 
-def _document(state: State) -> tuple[dict[str, Any], list[int]]:
-    """The profile as nested text, and the rows on the page of its topics off limits."""
+def _document(state: State) -> tuple[dict[str, Any], dict[str, Mapping[int, int]]]:
+    """The profile as nested text; and for each of its tables, the row on the page of each entry."""
     document: dict[str, Any] = {
         "schema_version": str(SCHEMA_VERSION),
         "revision": "1",
@@ -107,13 +108,19 @@ def _document(state: State) -> tuple[dict[str, Any], list[int]]:
     for asked in FIELDS.values():
         if (given := _given(state, asked)) is not None:
             _put(document, asked.key, given)
-    topics = filled_rows(state, TABLES["off_limits"])
-    if topics:
-        document["off_limits"] = [
-            _topic(number, cells) for number, cells in enumerate(topics.values(), 1)
-        ]
+    if state.base:
+        _put(document, ("id",), state.base.id)
+        _put(document, ("revision",), str(state.base.revision + 1))
+        _put(document, ("supersedes",), state.base.sha256)
+    rows: dict[str, Mapping[int, int]] = {}
+    for table in (table for table in TABLES.values() if table.at):
+        filled = filled_rows(state, table)
+        rows[table.name] = dict(enumerate(filled))
+        if filled:
+            entries = [_entry(table, n, cells) for n, cells in enumerate(filled.values(), 1)]
+            _put(document, table.at, entries)
     order = [*ValueProfile.model_fields, *document]
-    return {name: document[name] for name in order if name in document}, list(topics)
+    return {name: document[name] for name in order if name in document}, rows
 
 
 def _given(state: State, asked: Field) -> Any:
@@ -126,7 +133,7 @@ def _given(state: State, asked: Field) -> Any:
             return words(text) or None
         case "until" if state.one(NEVER):
             return "never"
-    return text or None
+    return _number(asked.name, text) or None
 
 
 def words(text: str) -> list[str]:
@@ -140,16 +147,24 @@ def _put(document: dict[str, Any], key: tuple[str, ...], value: Any) -> None:
     document[key[-1]] = value
 
 
-def _topic(number: int, cells: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    texts = {name: next(iter(given), "") for name, given in cells.items()}
-    topic: dict[str, Any] = {"id": texts["id"] or f"topic-{number}"}
-    if texts["topic"]:
-        topic["topic"] = texts["topic"]
-    if texts["terms"]:
-        topic["terms"] = [term.strip() for term in texts["terms"].split(",") if term.strip()]
-    if texts["steward_only"]:
-        topic["steward_only"] = "true"
-    return topic
+def _entry(table: Table, number: int, cells: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """One row of a table as `profile.yaml` holds it: what was left empty is left out."""
+    entry: dict[str, Any] = {}
+    for column in table.columns:
+        text = next(iter(cells[column.name]), "")
+        if column.name == "id":
+            text = text or f"{ID_PREFIX[table.name]}-{number}"
+        if column.widget == "listed":
+            entry[column.name] = [part.strip() for part in text.split(",") if part.strip()]
+        elif text:
+            entry[column.name] = _number(column.name, text)
+    return {name: value for name, value in entry.items() if value}
+
+
+def _number(name: str, text: str) -> str:
+    """A number as the checker reads it, where the comma parts decimals."""
+    parted = name.rpartition(".")[2] in _NUMBERS and _DECIMAL_COMMA.fullmatch(text)
+    return text.replace(",", ".") if parted else text
 
 
 def _table(
@@ -161,10 +176,7 @@ def _table(
     for row, cells in filled.items():
         record = {column: " ".join(cells.get(column, ())) for column in columns}
         record["id"] = record["id"] or f"{ID_PREFIX[name]}-{row + 1}"
-        for column in _NUMBERS & record.keys():
-            if _DECIMAL_COMMA.fullmatch(record[column]):
-                record[column] = record[column].replace(",", ".")
-        records.append(record)
+        records.append({column: _number(column, text) for column, text in record.items()})
     lines = _json_lines(records) if shape.file.endswith(".jsonl") else _csv_lines(records, columns)
     out, at, rows = io.StringIO(newline=""), 0, iter(filled)
     places: dict[int, int] = {}
@@ -176,7 +188,10 @@ def _table(
     return out.getvalue().encode(), places
 
 
-ID_PREFIX = {"values": "value", "guidance": "guidance", "norms": "norm", "examples": "example"}
+ID_PREFIX = {
+    "values": "value", "guidance": "guidance", "norms": "norm", "examples": "example",
+    "preferences": "pair", "off_limits": "topic",
+}  # fmt: skip
 """What an id starts with that nobody typed."""
 
 

@@ -23,7 +23,7 @@ MAX_BODY = 100 * 1024 * 1024
 """Bytes of one request, of which the large ones are files and go to disk."""
 _DRAINED = 32 * 1024 * 1024
 """Bytes past the limit that are thrown away, so that a browser stays to read the answer."""
-_MAX_FIELDS, _MAX_FILES, _MAX_TEXT = 3000, 16, 256 * 1024
+_MAX_FIELDS, _MAX_FILES, _MAX_TEXT = 4000, 64, 256 * 1024
 COOKIE = "chorus_visitor"
 _NAME = 32
 COOKIE_AGE = 7 * 24 * 3600
@@ -169,9 +169,21 @@ def token_of(secret: bytes, visitor: str) -> str:
     return hmac.new(secret, f"form\0{visitor}".encode(), hashlib.sha256).hexdigest()
 
 
+def key_of(secret: bytes, visitor: str, draft: str) -> str:
+    """The key of what a visitor hands in: shown to that browser again, and kept nowhere."""
+    return hmac.new(secret, f"key\0{visitor}\0{draft}".encode(), hashlib.sha256).hexdigest()
+
+
 def from_elsewhere(request: Request) -> bool:
     """Whether a browser says that another site sent the visitor here."""
     return request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+
+
+def own_visitor(request: Request) -> str:
+    """The visitor who sends a form; raises ForgedError where another site sends it."""
+    if from_elsewhere(request):
+        raise ForgedError
+    return visitor_of(request)
 
 
 def require_own(secret: bytes, visitor: str, token: object) -> None:

@@ -11,8 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 from registry.errors import ChorusError, ProblemsError
 from registry.strict_yaml import read
+from registry.translation import said
 
 FOLDER = Path(__file__).parent / "texts"
 
@@ -28,6 +31,10 @@ class Catalogue:
         """The words of a key, with its placeholders filled; raises KeyError where it has none."""
         text = self.words[key]
         return text.format_map(values) if values else text
+
+    def checker(self, text: str) -> str:
+        """A message of the checker in this language."""
+        return said(text, self.language)
 
     def maybe(self, key: str) -> str:
         """The words of a key that not every field has, or nothing."""
@@ -48,6 +55,12 @@ def catalogue(language: str) -> Catalogue:
         known = ", ".join(catalogues())
         raise ChorusError(f"the form does not speak {language!r}", mend=f"choose one of: {known}")
     return found
+
+
+def require_language(language: str) -> None:
+    """Raises HTTPException where an address starts with no language of ours."""
+    if language not in catalogues():
+        raise HTTPException(404)
 
 
 def _data(path: Path) -> Any:

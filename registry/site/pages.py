@@ -21,7 +21,6 @@ from registry.site.fields import (
     SECTIONS,
     TABLES,
     TERMS_TEXT,
-    UPLOADS,
 )
 from registry.site.form import row_count
 from registry.site.messages import Catalogue, catalogues
@@ -29,63 +28,82 @@ from registry.site.messages import Catalogue, catalogues
 HERE = Path(__file__).parent
 STYLE = (HERE / "static" / "style.css").read_bytes()
 
-ROWS: Mapping[str, Mapping[str, str]] = {
-    "values": {
-        "id": "shared-water",
-        "statement": "Water from the common spring belongs to everybody.",
-        "rationale": "Our grandparents dug the channels together.",
-        "strength": "5",
-        "agreement": "0.92",
-        "n": "84",
-        "dissent": "Some would charge visitors.",
-    },
-    "guidance": {
-        "id": "ask-elders",
-        "when": "Somebody asks how to settle a quarrel over land.",
-        "prefer": "Suggest asking the elders first.",
-        "avoid": "Do not send people straight to court.",
-        "values": "shared-water",
-    },
-    "norms": {
-        "id": "greet-first",
-        "situation": "Somebody walks past a neighbour without a greeting.",
-        "rule": "It is good to greet whoever one meets.",
-        "judgement": "-1",
-        "agreement": "3",
-        "foundations": "care-harm",
-        "item": "",
-    },
-    "examples": {
-        "id": "leaving-food",
-        "prompt": "A guest has left food on the plate. Is that rude?",
-        "preferred": "Not with us: it says that there was enough.",
-        "dispreferred": "Yes, it is always rude.",
-        "values": "shared-water",
-        "author": "the baker",
-        "item": "",
-    },
-    "preferences": {
-        "id": "first-pair",
-        "prompt": "May I take water for my garden in August?",
-        "chosen": "Ask at the spring house first; in August each house has its day.",
-        "rejected": "Take as much as you like.",
-        "agreement": "0.8",
-        "n": "40",
-        "item": "",
-    },
+
+def _opinion(option: str, position: str, count: str, share: str) -> dict[str, str]:
+    n = "100" if count in ("60", "40") else "60"
+    return {"item": "water-free", "option": option, "position": position, "count": count,
+            "share": share, "n": n, "n_effective": n, "mark": ""}  # fmt: skip
+
+
+ROWS: Mapping[str, Sequence[Mapping[str, str]]] = {
+    "values": [
+        {
+            "id": "shared-water",
+            "statement": "Water from the common spring belongs to everybody.",
+            "rationale": "Our grandparents dug the channels together.",
+            "strength": "5",
+            "agreement": "0.92",
+            "n": "84",
+            "dissent": "Some would charge visitors.",
+        }
+    ],
+    "guidance": [
+        {
+            "id": "ask-elders",
+            "when": "Somebody asks how to settle a quarrel over land.",
+            "prefer": "Suggest asking the elders first.",
+            "avoid": "Do not send people straight to court.",
+            "values": "shared-water",
+        }
+    ],
+    "norms": [
+        {
+            "id": "greet-first",
+            "situation": "Somebody walks past a neighbour without a greeting.",
+            "rule": "It is good to greet whoever one meets.",
+            "judgement": "-1",
+            "agreement": "3",
+            "foundations": "care-harm",
+            "item": "",
+        }
+    ],
+    "examples": [
+        {
+            "id": "leaving-food",
+            "prompt": "A guest has left food on the plate. Is that rude?",
+            "preferred": "Not with us: it says that there was enough.",
+            "dispreferred": "Yes, it is always rude.",
+            "values": "shared-water",
+            "author": "the baker",
+            "item": "",
+        }
+    ],
+    "preferences": [
+        {
+            "id": "first-pair",
+            "prompt": "May I take water for my garden in August?",
+            "chosen": "Ask at the spring house first; in August each house has its day.",
+            "rejected": "Take as much as you like.",
+            "agreement": "0.8",
+            "n": "40",
+            "item": "",
+        }
+    ],
+    "opinions": [_opinion("Yes", "1", "60", "0.6"), _opinion("No", "2", "40", "0.4")],
+    "held-out": [_opinion("Yes", "1", "30", "0.5"), _opinion("No", "2", "30", "0.5")],
 }
-"""One row of each table, as its template shows it."""
+"""A row or two of each table, as its template shows them."""
 
 
 @cache
 def templates() -> Mapping[str, bytes]:
     """For each table that is uploaded by itself, a CSV with its columns and one row."""
     found: dict[str, bytes] = {}
-    for name in UPLOADS:
+    for name in ROWS:
         out = io.StringIO(newline="")
         writer = csv.DictWriter(out, FILES[name].columns, lineterminator="\r\n")
         writer.writeheader()
-        writer.writerow(ROWS[name])
+        writer.writerows(ROWS[name])
         # The mark at the start makes spreadsheets read it as UTF-8.
         found[f"{name}.csv"] = out.getvalue().encode("utf-8-sig")
     return found
@@ -106,7 +124,7 @@ def render(name: str, words: Catalogue, **values: Any) -> str:
     """A page of ours in one language."""
     template = _environment().get_template(name)
     others = {code: found("language") for code, found in catalogues().items()}
-    return template.render(t=words, languages=others, **values)
+    return template.render(t=words, languages=others, changed=changed, sheets=tuple(ROWS), **values)
 
 
 def form_page(
@@ -133,9 +151,9 @@ def form_page(
         fresh=fresh,
         never=NEVER,
         terms_text=TERMS_TEXT,
-        uploads=UPLOADS,
+        files=FILES,
+        tables=TABLES,
         folder=FOLDER,
-        other_files=[name for name in draft.files if name not in TABLES],
         sizes={name: -(-draft.table(name).stat().st_size // 1024) for name in draft.files},
     )
 
@@ -167,11 +185,20 @@ def label(words: Catalogue, name: str) -> str:
     return f"{shown}: {words(f'column.{table}.{column}.label')}" if column else shown
 
 
+def changed(words: Catalogue, where: str) -> str:
+    """What people call what a change speaks of: a field, a table, or a file."""
+    table = next((table for table in TABLES.values() if ".".join(table.at) == where), None)
+    if table is not None and where:
+        return words(f"table.{table.name}.title")
+    file = next((name for name, shape in FILES.items() if shape.file == where), None)
+    return words(f"file.{file}") if file else words.maybe(f"field.{where}.label") or where
+
+
 def _anchor(name: str, draft: Draft) -> str:
     table = name.partition(".")[0]
     if table in TABLES and table in draft.files:
         return f"f-{table}"
-    return f"f-{name}" if name in FIELDS or table in TABLES or name == FOLDER else "f-files"
+    return f"f-{name}" if name else "summary"
 
 
 def _counts(findings: Sequence[Finding]) -> dict[str, int]:

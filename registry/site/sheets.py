@@ -12,12 +12,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from registry.message import Message
 from registry.profile_tables import MAX_ROWS as MOST
 from registry.profile_tables import Shape, parse_table
-from registry.site.drafts import Finding
 from registry.site.fields import FILES, MAX_ROWS, TABLES
 from registry.site.form import csv_line, json_line
-from registry.site.uploads import UploadRefusedError, refused
+from registry.site.uploads import UploadRefusedError, finding_of, refused
 
 _PARTED_BY = (";", "\t")
 """What spreadsheets part columns by where the comma parts decimals."""
@@ -52,25 +52,23 @@ def read_sheet(raw: bytes, name: str) -> Sheet:
 
 def _refuse_other_kinds(raw: bytes, name: str) -> None:
     """Refuses what is plainly another kind of file, and says how to save it."""
-    mend = "in the spreadsheet, save it as `CSV UTF-8`"
+    mend = Message("in the spreadsheet, save it as `CSV UTF-8`")
     if raw.startswith(b"PK"):
-        raise refused(name, "is an archive or a workbook (such as .xlsx), not plain text", mend)
+        what = Message("is an archive or a workbook (such as .xlsx), not plain text")
+        raise refused(name, what, mend)
     if raw.startswith(b"\xd0\xcf\x11\xe0"):
-        raise refused(name, "is an old workbook (.xls), not plain text", mend)
+        raise refused(name, Message("is an old workbook (.xls), not plain text"), mend)
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise refused(name, "is UTF-16 text", mend)
+        raise refused(name, Message("is UTF-16 text"), mend)
     if not raw.strip():
-        raise refused(name, "is empty", mend)
+        raise refused(name, Message("is empty"), mend)
 
 
 def _as_checked(raw: bytes, name: str, file: str = "") -> UploadRefusedError:
     """What the checker says of a table that cannot be read."""
     shape = FILES[name]
     problems = parse_table(raw, file or shape.file, shape).problems
-    return UploadRefusedError([
-        Finding(field=name, what=p.what, mend=p.mend, line=p.place.line, lead="lead.not-taken")
-        for p in problems
-    ])  # fmt: skip
+    return UploadRefusedError([finding_of(name, problem) for problem in problems])
 
 
 def _csv_sheet(raw: bytes, text: str, name: str) -> Sheet:
@@ -95,10 +93,7 @@ def _csv_sheet(raw: bytes, text: str, name: str) -> Sheet:
     if not whole:
         plain = raw if by == "," else _with_commas(text, by)
         problems = parse_table(plain, as_csv.file, as_csv).problems
-        raise UploadRefusedError([
-            Finding(field=name, what=p.what, mend=p.mend, line=p.place.line, lead="lead.not-taken")
-            for p in problems
-        ])  # fmt: skip
+        raise UploadRefusedError([finding_of(name, problem) for problem in problems])
     if name in TABLES and len(records) <= MAX_ROWS:
         return Sheet(rows=tuple(records))
     if shape.file.endswith(".jsonl"):

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from registry.errors import Problem
+from registry.message import Message
 from registry.profile_folder import CONTENT
 from registry.profile_tables import MAX_BYTES
 from registry.site.drafts import Finding
@@ -32,6 +34,8 @@ _DIRECTORY = 64 * 1024
 _LEFT_BY_SYSTEMS = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 _SHOWN = 60
 PROFILE = "profile.yaml"
+_AGAIN = Message("pack the folder again")
+_TOO_MANY = Message("holds more than {count} files", count=MAX_MEMBERS)
 
 
 class UploadRefusedError(Exception):
@@ -42,16 +46,29 @@ class UploadRefusedError(Exception):
         self.findings = tuple(findings)
 
 
-def refused(field: str, what: str, mend: str) -> UploadRefusedError:
+def refused(field: str, what: Message, mend: str) -> UploadRefusedError:
     """The error for an upload that is not taken."""
-    return UploadRefusedError([Finding(field=field, what=what, mend=mend, lead="lead.not-taken")])
+    finding = Finding(field=field, what=what, mend=Message.of(mend), lead="lead.not-taken")
+    return UploadRefusedError([finding])
+
+
+def finding_of(field: str, problem: Problem) -> Finding:
+    """What the checker says of an upload that is not taken."""
+    return Finding(
+        field=field,
+        what=Message.of(problem.what),
+        mend=Message.of(problem.mend),
+        line=problem.place.line,
+        lead="lead.not-taken",
+    )
 
 
 def read_whole(stream: IO[bytes], field: str, limit: int = MAX_BYTES) -> bytes:
     """An upload's bytes; refused where they are more than a table may have."""
     raw = stream.read(limit + 1)
     if len(raw) > limit:
-        raise refused(field, f"is larger than {limit // 1024:,} KiB", "split it, or shorten it")
+        what = Message("is larger than {count:,} KiB", count=limit // 1024)
+        raise refused(field, what, Message("split it, or shorten it"))
     return raw
 
 
@@ -80,16 +97,16 @@ def read_folder(stream: IO[bytes]) -> Folder:
     stream.seek(0)
     if start[:2] != b"PK":
         if start[:2] == b"\x1f\x8b" or start[257:262] == b"ustar" or b"\0" in start:
-            what = "is neither a zip nor a `profile.yaml`"
-            raise refused(FOLDER, what, "pack the folder as a zip")
+            what = Message("is neither a zip nor a `profile.yaml`")
+            raise refused(FOLDER, what, Message("pack the folder as a zip"))
         return Folder(read_whole(stream, FOLDER, MAX_YAML), {})
     _require_short_directory(stream)
     try:
         with zipfile.ZipFile(stream) as archive:
             return _members(archive)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
-        what = f"is a damaged zip: {shown(str(error))}"
-        raise refused(FOLDER, what, "pack the folder again") from None
+        what = Message("is a damaged zip: {reason}", reason=shown(str(error)))
+        raise refused(FOLDER, what, _AGAIN) from None
 
 
 def _require_short_directory(stream: IO[bytes]) -> None:
@@ -105,17 +122,15 @@ def _require_short_directory(stream: IO[bytes]) -> None:
     stream.seek(0)
     found = tail[-end:]
     if not found.startswith(sign) or found[-2:] != b"\0\0" or tail.startswith(long_sign):
-        raise refused(FOLDER, "is a zip of a kind that is not read", "pack the folder again")
+        raise refused(FOLDER, Message("is a zip of a kind that is not read"), _AGAIN)
     if int.from_bytes(found[12:16], "little") > _DIRECTORY:
-        what = f"holds more than {MAX_MEMBERS} files"
-        raise refused(FOLDER, what, "pack the profile folder only")
+        raise refused(FOLDER, _TOO_MANY, Message("pack the profile folder only"))
 
 
 def _members(archive: zipfile.ZipFile) -> Folder:
     members = [info for info in archive.infolist() if not _left_by_system(info.orig_filename)]
     if len(members) > MAX_MEMBERS:
-        what = f"holds more than {MAX_MEMBERS} files"
-        raise refused(FOLDER, what, "pack the profile folder only")
+        raise refused(FOLDER, _TOO_MANY, Message("pack the profile folder only"))
     packed = sum(info.compress_size for info in members)
     allowance = min(MAX_TOTAL, max(_FREE, packed * MAX_RATIO))
     found: dict[str, bytes] = {}
@@ -126,13 +141,16 @@ def _members(archive: zipfile.ZipFile) -> Folder:
             continue
         name = wanted.get(info.orig_filename)
         if name is None or name in found:
-            what = f"holds {shown(info.orig_filename)}" + (", twice" if name else "")
+            what = Message("holds {name}", name=shown(info.orig_filename))
+            if name:
+                what = Message("holds {name}, twice", name=shown(info.orig_filename))
             known = ", ".join([PROFILE, *(shape.file for shape in FILES.values())])
-            raise refused(FOLDER, what, f"a profile folder holds only: {known}")
+            mend = Message("a profile folder holds only: {names}", names=known)
+            raise refused(FOLDER, what, mend)
         found[name] = _content(archive, info, allowance)
         allowance -= len(found[name])
     if not found:
-        raise refused(FOLDER, "is empty", "pack the profile folder")
+        raise refused(FOLDER, Message("is empty"), Message("pack the profile folder"))
     return Folder(found.pop(PROFILE, None), found)
 
 
@@ -162,15 +180,20 @@ def _require_plain(info: zipfile.ZipInfo) -> None:
     kind = stat.S_IFMT(info.external_attr >> 16)
     name = shown(info.orig_filename)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise refused(FOLDER, f"holds {name}, a link or a device", "put the file itself there")
+        what = Message("holds {name}, a link or a device", name=name)
+        raise refused(FOLDER, what, Message("put the file itself there"))
     if info.flag_bits & 0x1:
-        raise refused(FOLDER, f"holds {name}, which is encrypted", "pack it without a password")
+        what = Message("holds {name}, which is encrypted", name=name)
+        raise refused(FOLDER, what, Message("pack it without a password"))
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise refused(FOLDER, f"packs {name} in a rare way", "pack the folder as an ordinary zip")
+        what = Message("packs {name} in a rare way", name=name)
+        raise refused(FOLDER, what, Message("pack the folder as an ordinary zip"))
     if ".." in info.orig_filename.split("/") or info.orig_filename.startswith(("/", "\\")):
-        raise refused(FOLDER, f"holds {name}, which leads out of the folder", "pack it again")
+        what = Message("holds {name}, which leads out of the folder", name=name)
+        raise refused(FOLDER, what, _AGAIN)
     if "\0" in info.orig_filename:
-        raise refused(FOLDER, f"holds {name}, a name with a NUL", "pack it again")
+        what = Message("holds {name}, a name with a NUL", name=name)
+        raise refused(FOLDER, what, _AGAIN)
 
 
 def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, allowance: int) -> bytes:
@@ -181,6 +204,8 @@ def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, allowance: int) ->
         while chunk := member.read(_CHUNK):
             content += chunk
             if len(content) > limit:
-                what = f"holds {shown(info.orig_filename)}, which unpacks to more than is read"
-                raise refused(FOLDER, what, f"a table has at most {MAX_BYTES // 2**20} MiB")
+                name = shown(info.orig_filename)
+                what = Message("holds {name}, which unpacks to more than is read", name=name)
+                mend = Message("a table has at most {count} MiB", count=MAX_BYTES // 2**20)
+                raise refused(FOLDER, what, mend)
     return bytes(content)

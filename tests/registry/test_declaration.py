@@ -92,7 +92,7 @@ class TestKeys:
         assert f"mend: add `{key}:`" in problems
 
     def test_a_file_that_is_no_mapping_is_refused(self):
-        assert "file.yaml:1:1: the file: Input should be a valid dict" in read_as(Dataset, "- a")[1]
+        assert "file.yaml:1:1: the file: must be a group of keys" in read_as(Dataset, "- a")[1]
 
 
 class TestValues:
@@ -286,9 +286,8 @@ registry/datasets/other.yaml:3:1: no installed package offers the method 'questi
 registry/evaluations/scores.yaml:3:1: the method 'questionnaire' makes a dataset, \
 and this declares an evaluation
 registry/models/my-model.yaml:7:3: has the unknown key 'lerning_rate'
-registry/models/my-model.yaml:8:3: batch_size: Input should be a valid integer, \
-unable to parse string as an integer (found 'none')
-value_profiles/age-22-34/profile.yaml:3:1: revision: Input should be greater than or equal to 1 \
+registry/models/my-model.yaml:8:3: batch_size: must be a whole number (found 'none')
+value_profiles/age-22-34/profile.yaml:3:1: revision: must be 1 or more \
 (found '0')"""
 
 WRONG_PARAMETERS = """\
@@ -297,8 +296,7 @@ registry/models/my-model.yaml:7:3: has the unknown key 'lerning_rate'
         ^
   mend: did you mean 'learning_rate'?
 
-registry/models/my-model.yaml:8:3: batch_size: Input should be a valid integer, \
-unable to parse string as an integer (found 'none')
+registry/models/my-model.yaml:8:3: batch_size: must be a whole number (found 'none')
   8 |   batch_size: none
         ^
   mend: Prompts a step.

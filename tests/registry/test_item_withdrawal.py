@@ -9,7 +9,8 @@ import pytest
 
 from registry.artifact import sha256_file
 from registry.item_withdrawal import plan_item, withdraw_item
-from registry.profile_folder import check_tables, read_profile
+from registry.profile_check import check_tables
+from registry.profile_folder import read_profile
 from tests.conftest import Folder
 from tests.registry.proposals import ID, propose
 from tests.registry.test_profile_desk import ATTESTED, STEWARD, WHY, act, status

@@ -11,7 +11,8 @@ import pytest
 
 from registry.errors import ExitCode, ProblemsError, RefusedError
 from registry.graph import load_graph
-from registry.profile_folder import Profile, check_tables, read_profile
+from registry.profile_check import check_tables
+from registry.profile_folder import Profile, read_profile
 from registry.profile_life import chain_problems
 
 ROOT = Path(__file__).parents[2]
@@ -199,13 +200,13 @@ class TestFields:
             ),
             ("expires_on: never", "expires_on: 25.9.2030", "consent.expires_on: write a date as"),
             ('end: "2020-09-25"', "end: autumn", "opinions.fielded.end: write a date as"),
-            ('languages: ["en-US"]', "languages: []", "languages: Tuple should have at least 1"),
+            ('languages: ["en-US"]', "languages: []", "languages: must name at least 1"),
             ('languages: ["en-US"]', "languages: [English]", "languages.0: write a language as a"),
             ("schema_version: 1", "schema_version: 3", "is of version 3; this Chorus reads"),
             ("permission: licence", "permission: license", "permission cannot be 'license'"),
             ("uses: [train-sft,", "uses: [train-dpo,", "consent.uses.0 cannot be 'train-dpo'"),
             ("instrument: civic-2020", "instrument: ../civic", "opinions.instrument: use 3 to 48"),
-            ('url: "https:', 'url: "javascript:', "source.url: String should match pattern"),
+            ('url: "https:', 'url: "javascript:', "source.url: must be a web address"),
             ('sha256: "c3a8', 'sha256: "C3A8', "source.sha256: write the SHA-256 digest as 64"),
             ("opinions:", "opinion:", "has the unknown key 'opinion'"),
         ],
@@ -268,7 +269,7 @@ class TestLife:
         ("old", "new", "problem"),
         [
             ('"2026-11-24"', '"2026-02-30"', "3:1: on: is not a day of the calendar"),
-            ("[chorus-founders]", "[]", "4:1: by: Tuple should have at least 1 item"),
+            ("[chorus-founders]", "[]", "4:1: by: must name at least 1"),
             ("event: suspended", "event: banned", "1:1: event cannot be 'banned'"),
             ("revision: 1\n", "", "1:1: lacks the key 'revision'"),
         ],
@@ -336,7 +337,7 @@ class TestReleaseReview:
             (folder / "events" / self.REVIEW).read_text().replace("release-reviewed", "admitted")
         )
         (problem,) = wrong(folder)
-        assert "a review belongs to the event" in problem
+        assert "review: belongs to these events, and to no other: 'release-reviewed'" in problem
 
 
 class TestVersion1:

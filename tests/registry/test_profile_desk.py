@@ -60,10 +60,7 @@ def test_all_that_is_wrong_comes_at_once_with_place_and_mend(proposed: Folder) -
     (content / "norms.csv").write_text(NORMS.replace(",-1,", ",-3,").replace("It's good", "=cmd()"))
     (content / "examples.jsonl").write_text('{"id": "one"}\nnot json\n')
     done = proposed.chorus("profile", "check", ID, expect=1)
-    assert (
-        "norms.csv:2: judgement: Input should be greater than or equal to -2 (found '-3')"
-        in done.out
-    )
+    assert "norms.csv:2: judgement: must be -2 or more (found '-3')" in done.out
     assert "mend: -2 very bad, -1 bad, 0 it is all right or depends" in done.out
     assert "norms.csv:3: rule: starts with '=', which a spreadsheet runs as a formula" in done.out
     assert "examples.jsonl:2: is no JSON object" in done.out

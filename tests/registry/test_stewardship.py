@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from registry.artifact import sha256_file
-from registry.errors import ChorusError
+from registry.errors import ChorusError, IntegrityError, RefusedError
 from registry.profile_desk import add_event, review, settle, submit
 from registry.profile_folder import read_profile
 from registry.profile_life import chain_problems
 from registry.signing import holds, load_key, new_key
 from registry.stewardship import broken_words, message, unattested
+from registry.test_desk import add, marked, retire
 from tests.conftest import Folder
 from tests.registry.proposals import ID, propose
 
@@ -256,3 +257,71 @@ class TestAnIdOfThoseWhoLeft:
         folder = propose(toy.root)
         with pytest.raises(ChorusError, match="whose words were erased here"):
             submit(toy.root, folder, (STEWARD,), WHY)
+
+
+class TestEndingATest:
+    """A community's own test is ended by its steward's word, and by nothing else."""
+
+    REASON = "It asked about something else."
+
+    @pytest.fixture
+    def tested(self, toy, old):
+        standing = taken_up(toy, propose(toy.root, key=old.public), old)
+        self.add(toy)
+        return standing
+
+    def add(self, toy):
+        said = {"question": "May I borrow it?", "wrong": "Buy one.", "why": "We lend to others."}
+        one = marked(ID, **said, model="voice", content="0" * 64, by=STEWARD)
+        add(toy.root, ID, one)
+
+    def end(self, toy, by=(STEWARD,), signer=None):
+        return retire(toy.root, ID, "test-1", by, self.REASON, signer)
+
+    def test_the_key_that_the_profile_names_signs(self, toy, tested, old, other):
+        for by, signer in ((STEWARD,), None), ((STEWARD, ONE, TWO), None), ((STEWARD,), other):
+            with pytest.raises(RefusedError, match="sign"):
+                self.end(toy, by, signer)
+        assert not read(toy, tested).tests.retired
+        self.end(toy, signer=old)
+        profile = read(toy, tested)
+        assert "test-1" in profile.tests.retired
+        assert list(profile.doubts_of_tests()) == []
+
+    @pytest.mark.parametrize(
+        ("was", "now"),
+        [("something else", "nothing at all"), ("test: test-1", "test: test-2"),
+         ("steward:", "steward:x-"), ("signature: ", "signature: AAAA")],
+    )  # fmt: skip
+    def test_a_record_that_was_altered_is_found(self, toy, tested, old, was, now):
+        self.end(toy, signer=old)
+        path = tested / "tests" / "0002-retired.yaml"
+        path.write_text(path.read_text().replace(was, now, 1))
+        found = toy.chorus("profile", "status", ID, "--verify", "--json", expect=3)
+        assert any("tests/0002-retired.yaml" in line for line in found.json["profiles"][0]["chain"])
+
+    def test_one_that_is_written_without_the_key_is_found(self, toy, tested, old):
+        self.end(toy, signer=old)
+        path = tested / "tests" / "0002-retired.yaml"
+        kept = [line for line in path.read_text().splitlines(keepends=True)
+                if not line.startswith(("signature", "steward_key"))]  # fmt: skip
+        path.write_text("".join(kept).replace("by:\n", f"by:\n- {ONE}\n- {TWO}\n"))
+        (doubt,) = read(toy, tested).doubts_of_tests()
+        assert "the steward signs with --sign-with" in doubt
+        with pytest.raises(IntegrityError, match="0002-retired"):
+            self.add(toy)
+
+    def test_it_still_stands_after_the_key_was_changed(self, toy, tested, old, other):
+        self.end(toy, signer=old)
+        taken_up(toy, next_revision(toy, tested, other.public), other, old)
+        assert read(toy, tested).profile.steward.key == other.public
+        assert list(read(toy, tested).doubts_of_tests()) == []
+
+    def test_without_a_key_two_maintainers_attest_it(self, toy):
+        standing = taken_up(toy, propose(toy.root), None)
+        self.add(toy)
+        for by in ((STEWARD,), (STEWARD, ONE), (ONE, TWO)):
+            with pytest.raises(RefusedError):
+                self.end(toy, by)
+        self.end(toy, (STEWARD, ONE, TWO))
+        assert list(read(toy, standing).doubts_of_tests()) == []

@@ -344,7 +344,7 @@ file.yaml:1:1: lacks the key 'name'
       ^
   mend: add `name:` (What it is called.)
 
-file.yaml:3:3: inner.size: Input should be a valid integer, unable to parse string as an integer \
+file.yaml:3:3: inner.size: must be a whole number \
 (found 'none')
   3 |   size: none
         ^

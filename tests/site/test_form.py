@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry.errors import ProblemsError
-from registry.profile_folder import check_tables, read_profile
+from registry.profile_check import check_folder, check_tables
+from registry.profile_folder import read_profile
 from registry.site.drafts import Drafts, State
 from registry.site.fields import FIELDS as ASKED
 from registry.site.fields import FILES, TABLES, cell, known
@@ -39,9 +40,7 @@ def command_line(draft, root):
     """What `chorus profile check` says of the same folder."""
     folder = root / "proposals" / build(draft).id
     build(draft).write(folder)
-    profile, problems = read_profile(folder, root)
-    problems += check_tables(profile) if profile else []
-    return ProblemsError(problems).problems
+    return ProblemsError(check_folder(folder, root).problems).problems
 
 
 class TestFolder:
@@ -116,21 +115,21 @@ class TestFindings:
             ("steward.role", "", "lacks the key 'role'"),
             ("steward.contact", "me@example.org", "never an address"),
             ("authority.evidence_sha256", "abc", "64 small hex digits"),
-            ("elicitation.took_part", "-5", "greater than or equal to 1"),
+            ("elicitation.took_part", "-5", "must be 1 or more"),
             ("elicitation.dates.start", "1.3.2026", "year-month-day"),
             ("languages", "English", "as a tag"),
             ("consent.uses", ["train-sft", "sell"], "cannot be 'sell'"),
             ("consent.granted_by", "", "say which role granted it"),
             ("consent.terms_sha256", "", "digest of the terms"),
-            ("withdrawal.notice_days", "soon", "valid integer"),
+            ("withdrawal.notice_days", "soon", "whole number"),
             ("licence", "", "lacks the key 'licence'"),
             ("modes", [], "lacks the key 'modes'"),
             ("off_limits.0.terms", "spring", "name the topic"),
-            ("values.0.agreement", "92", "less than or equal to 1"),
-            ("values.0.n", "-84", "greater than or equal to 1"),
+            ("values.0.agreement", "92", "must be 1 or less"),
+            ("values.0.n", "-84", "must be 1 or more"),
             ("values.0.statement", "=cmd|' /C calc'!A0", "runs as a formula"),
             ("values.0.id", "no such id", "small letters"),
-            ("examples.2.author", "", "Field required"),
+            ("examples.2.author", "", "must be filled in"),
             ("examples.3.values", "value-9", "no value has the id"),
             ("examples.4.prompt", "Turn \u202e around", "direction of writing"),
             ("guidance.0.when", "Somebody asks.", "at least 3 characters"),

@@ -145,7 +145,7 @@ def test_a_partner_with_a_spreadsheet_hands_in_a_profile(root, address, browser,
     assert contact.get_attribute("aria-invalid") == "true"
     said = browser.find_element(By.ID, contact.get_attribute("aria-describedby").split()[-1])
     assert "never an address" in said.text
-    assert "greater than or equal to 1" in browser.find_element(By.ID, "e-values.1.n").text
+    assert "must be 1 or more" in browser.find_element(By.ID, "e-values.1.n").text
     for name, text in FIELDS.items():
         if isinstance(text, str) and name.startswith(("name", "scope", "examples.")):
             assert text_of(browser, name) == text
@@ -160,6 +160,8 @@ def test_a_partner_with_a_spreadsheet_hands_in_a_profile(root, address, browser,
     press(browser, "language.de")
     assert browser.find_element(By.TAG_NAME, "html").get_attribute("lang") == "de"
     assert browser.find_element(By.ID, "summary-title").text == "2 Dinge sind zu ändern"
+    assert "nie eine Adresse" in browser.find_element(By.ID, "e-steward.contact").text
+    assert "muss mindestens 1 sein" in browser.find_element(By.ID, "e-values.1.n").text
     picture(browser, "5-german")
     press(browser, "language.en")
 
@@ -224,7 +226,7 @@ def test_pages_fit_a_narrow_screen(address, browser, scheme):
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme_is})
     metrics = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    for path in ("/en/", "/de/", "/en/form", "/de/form"):
+    for path in ("/en/", "/de/", "/en/change", "/de/change", "/en/form", "/de/form"):
         browser.get(address + path)
         wide = browser.execute_script("return document.documentElement.scrollWidth")
         assert wide <= 400, path

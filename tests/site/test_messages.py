@@ -33,7 +33,8 @@ def test_both_have_the_same_keys_and_placeholders(language):
 
 @pytest.mark.parametrize("language", ["de"])
 def test_nothing_was_left_untranslated(language):
-    same = {k for k, text in catalogue(language).words.items() if text == ENGLISH[k]}
+    words = catalogue(language).words
+    same = {k for k in words if words[k] == ENGLISH[k] and not k.endswith(".example")}
     assert {ENGLISH[key] for key in same} <= {"2", "4", "{table}, {id}"}
 
 

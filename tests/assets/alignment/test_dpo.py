@@ -93,7 +93,7 @@ def school(build, lively_model, pairs):
     AcceleratorState._reset_state()
     context = build(PARAMS, inputs={"base": lively_model, "data": pairs})
     model, tokenizer = load_weights(lively_model, torch.device("cpu"), "float32")
-    tokens, _ = sort_pairs(tokenizer, read_pairs(context, "data"), PARAMS, "base")
+    tokens, _ = sort_pairs(tokenizer, read_pairs(context, "data"), PARAMS, PARAMS.longest, "base")
     arguments = settings(PARAMS, 0, "cpu", context.work) | {"bf16": False}
     trainer = dpo.build_trainer(model, None, tokenizer, tokens, PARAMS, arguments)
     return trainer, tokenizer, tokens
@@ -174,7 +174,7 @@ def by_hand(files, pairs, params) -> list[float]:
     """The same training written out: whole batches, so that no order of pairs matters."""
     model, tokenizer = load_weights(files, torch.device("cpu"), "float32")
     model.set_attn_implementation("eager")
-    tokens, _ = sort_pairs(tokenizer, pairs, params, "base")
+    tokens, _ = sort_pairs(tokenizer, pairs, params, params.longest, "base")
     batch = batch_of(tokenizer, tokens)
     counted, targets = batch["counted"][:, 1:], batch["input_ids"][:, 1:, None]
 
@@ -254,6 +254,41 @@ def test_a_killed_run_goes_on_and_ends_the_same(build, lively_model, pairs, rank
     assert [json.loads(line)["done"] for line in events.getvalue().splitlines()] == [5, 6]
     for name in ("model.safetensors", "curves.parquet", "rejected.parquet", "training.png"):
         assert (cut.out / name).read_bytes() == (whole.out / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't "
+     "allocate memory: you tried to allocate 1 bytes.")],
+)  # fmt: skip
+def test_too_little_memory_is_told_and_what_was_trained_stays(
+    build, lively_model, pairs, monkeypatch, error
+):
+    context = build(PARAMS, inputs={"base": lively_model, "data": pairs})
+    told = []
+
+    def full(*given, **named):
+        told.append(given)
+        if len(told) == 4:
+            raise error
+        return losses(*given, **named)
+
+    monkeypatch.setattr(dpo, "losses", full)
+    with pytest.raises(MethodError, match="more memory than the machine has") as caught:
+        dpo.run(context)
+    assert "accumulate" in caught.value.mend
+    assert (context.work / "trainer" / "checkpoint-2").is_dir()
+    dpo.run(context)
+    assert len(curve(context.out)) == 6
+
+
+def test_any_other_error_is_left_as_it_is(build, lively_model, pairs, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("something else")
+
+    monkeypatch.setattr(dpo, "losses", broken)
+    with pytest.raises(RuntimeError, match="something else"):
+        train(build, lively_model, pairs)
 
 
 def test_a_loss_that_is_no_number_is_refused(build, small_model, pairs):

@@ -13,6 +13,7 @@ from assets.alignment.preferences import (
     PairParams,
     log_odds,
     read_pairs,
+    readable,
     require_learnable,
     sort_pairs,
     words_only,
@@ -56,7 +57,7 @@ def test_log_odds_are_those_of_bradley_and_terry():
 )
 def test_pairs_that_cannot_be_learned_from_are_named(tokenizer, given, reason, score):
     good = [one(), one(strength=0.6), one(strength=1.0)]
-    taken, rejected = sort_pairs(tokenizer, [*good, given], PARAMS, "base")
+    taken, rejected = sort_pairs(tokenizer, [*good, given], PARAMS, PARAMS.longest, "base")
     assert [t.pair for t in taken] == good
     (left,) = rejected
     assert left["reason"].startswith(reason)
@@ -66,7 +67,7 @@ def test_pairs_that_cannot_be_learned_from_are_named(tokenizer, given, reason, s
 
 def test_no_pair_that_can_be_learned_from_is_refused(tokenizer):
     with pytest.raises(MethodError, match="none of 1 pairs can be learned from") as caught:
-        sort_pairs(tokenizer, [one(strength=0.5)], PARAMS, "base")
+        sort_pairs(tokenizer, [one(strength=0.5)], PARAMS, PARAMS.longest, "base")
     assert "near-tie" in caught.value.why
     assert "least_strength" in caught.value.mend
 
@@ -121,6 +122,12 @@ def test_a_row_that_is_held_out_stops_training(build, tmp_path):
     write_pairs(tmp_path, [*colours(), pair("a", "b", "c", held_out=True)])
     with pytest.raises(MethodError, match="is held out"):
         require_learnable(build(PARAMS, inputs={"data": tmp_path}), "data")
+
+
+def test_no_pair_is_longer_than_the_model_reads(small_model):
+    model, _ = load_weights(small_model, torch.device("cpu"), "float32")
+    assert readable(model, PARAMS) == 64
+    assert readable(model, PairParams(longest=5000)) == 2048
 
 
 def test_pairs_are_not_packed():

@@ -163,7 +163,7 @@ def by_hand(files, pairs, params) -> list[float]:
         Input("base", None, files), torch.device("cpu"), params
     )
     model.set_attn_implementation("eager")
-    tokens, _ = sort_pairs(tokenizer, pairs, params, "base")
+    tokens, _ = sort_pairs(tokenizer, pairs, params, params.longest, "base")
     rows = [t.chosen.ids for t in tokens] + [t.rejected.ids for t in tokens]
     ids, mask = padded(rows, tokenizer.pad_token_id)
     optimiser = torch.optim.AdamW(model.parameters(), lr=params.learning_rate, weight_decay=0)

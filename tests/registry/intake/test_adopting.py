@@ -8,7 +8,8 @@ import pytest
 
 from registry.errors import ChorusError
 from registry.intake.adopting import adopt
-from registry.profile_folder import check_tables, read_profile
+from registry.profile_check import check_tables
+from registry.profile_folder import read_profile
 from tests.conftest import Folder
 from tests.registry.proposals import ID, propose
 

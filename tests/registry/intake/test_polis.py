@@ -14,7 +14,8 @@ from registry.errors import UsageError
 from registry.intake import clusters, pairs, polis
 from registry.intake.clusters import UNSEEN, cluster, counts, measure, null_ratio, traded
 from registry.intake.imports import from_polis
-from registry.profile_folder import check_tables, read_profile
+from registry.profile_check import check_tables
+from registry.profile_folder import read_profile
 from registry.profile_tables import held_out
 from registry.strict_yaml import read
 from tests.registry.intake.material import published, san_juan_about

@@ -19,7 +19,8 @@ from registry.intake.codebook import Codebook, read_about
 from registry.intake.estimates import is_learned_from
 from registry.intake.imports import from_survey
 from registry.intake.survey import Columns, read_survey
-from registry.profile_folder import check_tables, read_profile
+from registry.profile_check import check_tables
+from registry.profile_folder import read_profile
 from tests.registry.intake.material import CODEBOOK, nonvoters_codebook, published, write_yaml
 
 COLUMNS = Columns("side", "w", "id")
