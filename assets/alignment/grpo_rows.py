@@ -80,12 +80,16 @@ class Reader:
         return replace(asked, prompt=text, ids=tuple(ids))
 
     def refusal(self, asked: Asked) -> str:
-        """Why the model cannot be asked this; empty where it can."""
+        """Why the model cannot be asked this, by its words; empty where it can."""
         if not asked.question.strip():
             return "its prompt is empty"
         for mark in sorted(set(self.tokenizer.all_special_tokens), key=len):
             if mark in asked.question:
                 return f"its prompt holds {mark}, which the model reads as a part of the chat"
+        return ""
+
+    def excess(self, asked: Asked) -> str:
+        """Why a prompt that was put leaves no room for an answer; empty where it does."""
         needed = len(asked.ids) + self.answer_tokens
         if self.window is not None and needed > self.window:
             return f"prompt and answer need {needed} tokens; the model reads {self.window}"
@@ -102,8 +106,9 @@ def read_material(
     rejected: list[dict[str, Any]] = []
     rows = (one for given in context.inputs("tasks") for one in _rows(given))
     for found, reason in rows:
-        put = found if reason else reader.put(found)
-        why = reason or reader.refusal(put)
+        why = reason or reader.refusal(found)
+        put = found if why else reader.put(found)
+        why = why or reader.excess(put)
         if not why and (topic := named_topic(found.question, None, sought)):
             why = f"off limits: {topic}"
         if not why and not any(applies(term, put) for term in terms):
