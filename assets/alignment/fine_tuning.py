@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from assets.alignment.checkpoints import train_on
 from assets.alignment.sequences import TokenSequence
 from assets.compute import Dtype, as_dtype
 from registry.errors import MethodError
@@ -100,7 +101,6 @@ def tune(
     """
     from datasets import Dataset
     from transformers import PrinterCallback, set_seed
-    from transformers.trainer_utils import get_last_checkpoint
     from trl import SFTTrainer, pack_dataset
 
     set_seed(seed)
@@ -122,8 +122,7 @@ def tune(
         require_apart(trainer.model, trainer.data_collator, sequences)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_progress(progress))
-    begun = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    trainer.train(resume_from_checkpoint=begun)
+    train_on(trainer, folder)
     curve = curve_rows(trainer.state.log_history)
     if lost := next((row for row in curve if not _finite(row["loss"])), None):
         raise MethodError(

@@ -1,17 +1,12 @@
-"""How far GRPO is: curves, word to the run, and checkpoints that are whole."""
+"""How far GRPO is: its curves, and word of them to the run."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from registry.artifact import write_atomically
 from registry.errors import MethodError
 
-_WHOLE = "whole"
-"""The file that a checkpoint gets once all of it is written."""
 _CURVES = {
     "reward": "reward",
     "reward_deviation": "reward_std",
@@ -27,17 +22,6 @@ _CURVES = {
     "learning_rate": "learning_rate",
 }
 """Our name of each curve, and trl's."""
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that is whole; those that a kill left half-written are removed."""
-    if not folder.is_dir():
-        return None
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    for path in found:
-        if not (path / _WHOLE).is_file():
-            shutil.rmtree(path)
-    return next((path for path in reversed(found) if path.is_dir()), None)
 
 
 def curve_rows(
@@ -66,7 +50,7 @@ def curve_rows(
 
 
 def progress(names: Sequence[str], tell: Callable[[int, dict[str, float]], None]) -> Any:
-    """Tells how far trl is, marks whole checkpoints, and stops where a loss is no number."""
+    """Tells how far trl is, and stops where a loss is no number."""
     from math import isfinite
 
     from transformers import TrainerCallback
@@ -90,10 +74,5 @@ def progress(names: Sequence[str], tell: Callable[[int, dict[str, float]], None]
                     state.global_step,
                     {name: value for name in shown if (value := row.get(name)) is not None},
                 )
-
-        def on_save(self, args: Any, state: Any, _control: Any, **_: Any) -> None:
-            if state.is_world_process_zero:
-                folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-                write_atomically(folder / _WHOLE, b"")
 
     return Progress()

@@ -13,15 +13,15 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from assets.alignment.checkpoints import train_on
 from assets.alignment.groups import advantages
 from assets.alignment.grpo_course import Course, GrpoTraining, order_of, settings
-from assets.alignment.grpo_progress import curve_rows, last_checkpoint, progress
+from assets.alignment.grpo_progress import curve_rows, progress
 from assets.alignment.reward_functions import NamedReward
 from assets.alignment.reward_values import Answer, Asked, checked
 from assets.synthesis.generation import write_answers
 from assets.synthesis.sampling import seed_of
 from registry.artifact import write_atomically
-from registry.errors import MethodError
 
 if TYPE_CHECKING:
     import torch
@@ -187,21 +187,5 @@ def train(
 
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(progress(course.names, tell))
-    begun = last_checkpoint(course.folder / "trainer")
-    try:
-        trainer.train(resume_from_checkpoint=str(begun) if begun else None)
-    except (MemoryError, RuntimeError) as error:
-        if not _is_lack_of_memory(error):
-            raise
-        raise MethodError(
-            "there is not memory enough for a step",
-            why=str(error).splitlines()[0] if str(error) else "the machine gave none",
-            mend="free some and run it again: it goes on from its last checkpoint; or begin anew "
-            "with a larger params.accumulate or a smaller params.answers_at_once",
-        ) from error
+    train_on(trainer, course.folder / "trainer")
     return curve_rows(trainer.state.log_history, course.names)
-
-
-def _is_lack_of_memory(error: BaseException) -> bool:
-    said = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in said or "can't allocate" in said

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from assets.alignment.checkpoints import train_on
 from assets.alignment.fine_tuning import AdapterChoice, TuningParams
 from registry.errors import MethodError
 
@@ -82,7 +83,6 @@ def train(
         MethodError: Where the loss is no finite number, or memory does not suffice.
     """
     from transformers import PrinterCallback, TrainerCallback
-    from transformers.trainer_utils import get_last_checkpoint
 
     class Watch(TrainerCallback):  # type: ignore[misc]
         def on_log(
@@ -94,26 +94,8 @@ def train(
 
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Watch())
-    begun = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    try:
-        trainer.train(resume_from_checkpoint=begun)
-    except RuntimeError as error:
-        if not _out_of_memory(error):
-            raise
-        raise MethodError(
-            "the training needs more memory than the machine has",
-            why=str(error).partition("\n")[0],
-            mend="raise params.accumulate, lower params.longest, or set `gradient_checkpointing: "
-            "true`; a run with the same parameters goes on from its last checkpoint",
-        ) from error
+    train_on(trainer, folder)
     return curve_rows(trainer.state.log_history, curves)
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch got no memory; on CPUs only the words of the error say so."""
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def curve_rows(

@@ -16,8 +16,8 @@ from accelerate.state import AcceleratorState
 from pydantic import ValidationError
 
 from assets.alignment import grpo, sft
+from assets.alignment.checkpoints import last_checkpoint
 from assets.alignment.grpo_course import Course, order_of
-from assets.alignment.grpo_progress import last_checkpoint
 from assets.compute import load_model
 from assets.rows import ROWS, row_id, row_schema, write_rows
 from assets.sources.reasoning_tasks import task_schema
@@ -545,7 +545,7 @@ def test_a_lack_of_memory_names_what_to_do_and_keeps_what_was_trained(
 
     monkeypatch.setattr(GRPOTrainer, "training_step", starved)
     context = build(PARAMS, inputs={"base": guesser, "tasks": tasks})
-    with pytest.raises(MethodError, match="not memory enough") as caught:
+    with pytest.raises(MethodError, match="more memory than the machine has") as caught:
         grpo.run(context)
     assert "accumulate" in caught.value.mend
     assert (context.work / "trainer" / "checkpoint-2" / "whole").is_file()

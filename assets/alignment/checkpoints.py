@@ -1,0 +1,61 @@
+"""Training goes on from the last checkpoint that is whole, whatever ended the attempt before."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from registry.artifact import write_atomically
+from registry.errors import MethodError
+
+_WHOLE = "whole"
+"""The file that a checkpoint gets once all of it is written."""
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that is whole; those that a kill left half-written are removed."""
+    if not folder.is_dir():
+        return None
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    for path in found:
+        if not (path / _WHOLE).is_file():
+            shutil.rmtree(path)
+    return next((path for path in reversed(found) if path.is_dir()), None)
+
+
+def train_on(trainer: Any, folder: Path) -> None:
+    """Lets a trainer of transformers go on from what an attempt left in `folder`.
+
+    Raises MethodError where memory runs out; checkpoints stay.
+    """
+    begun = last_checkpoint(folder)
+    trainer.add_callback(_marker())
+    try:
+        trainer.train(resume_from_checkpoint=str(begun) if begun else None)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_lack_of_memory(error):
+            raise
+        raise MethodError(
+            "the training needs more memory than the machine has",
+            why=str(error).partition("\n")[0] or "the machine gave none",
+            mend="free some and run it again: it goes on from its last checkpoint; or begin anew "
+            "with smaller parts (a larger params.accumulate), or shorter rows",
+        ) from error
+
+
+def _marker() -> Any:
+    from transformers import TrainerCallback
+
+    class Marker(TrainerCallback):  # type: ignore[misc]
+        def on_save(self, args: Any, state: Any, _control: Any, **_: Any) -> None:
+            if state.is_world_process_zero:
+                folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+                write_atomically(folder / _WHOLE, b"")
+
+    return Marker()
+
+
+def _is_lack_of_memory(error: BaseException) -> bool:
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in said or "can't allocate" in said
