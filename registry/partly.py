@@ -39,6 +39,13 @@ def model_in(annotation: Any) -> type[BaseModel] | None:
     return next(filter(None, map(model_in, get_args(annotation))), None)
 
 
+def _models_in(annotation: Any) -> frozenset[type[BaseModel]]:
+    """Every model that an annotation may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return frozenset({annotation})
+    return frozenset().union(*map(_models_in, get_args(annotation)))
+
+
 def governing(model: type[BaseModel], location: Key) -> type[BaseModel] | None:
     """The model that governs `location`, following nested models and tuples of them."""
     current: type[BaseModel] | None = model
@@ -120,9 +127,10 @@ def _field_part(
 ) -> Any:
     if not any(key[: len(at)] == at for key in wrong):
         return _adapter(model, name).validate_python(data)
-    nested = model_in(model.model_fields[name].annotation)
-    if nested is None:
-        raise _UnknownError
+    kinds = _models_in(model.model_fields[name].annotation)
+    if len(kinds) != 1:
+        raise _UnknownError  # nothing nested, or one of several kinds that it does not say
+    (nested,) = kinds
     if isinstance(data, list):
         return tuple(
             _model_part(nested, each, (*at, number), wrong, broken)

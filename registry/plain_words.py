@@ -70,6 +70,9 @@ def in_plain_words(detail: ErrorDetails) -> Message:
         return Message(template, bound=f"{known[bound]:g}")
     if kind == "literal_error":
         return Message("must be one of: {known}", known=", ".join(choices(detail)))
+    if kind == "union_tag_invalid":
+        known_tags = str(known["expected_tags"]).replace("'", "")
+        return Message("must be one of: {known}", known=known_tags)
     plain = (
         _PATTERNS.get(known["pattern"]) if kind == "string_pattern_mismatch" else _PLAIN.get(kind)
     )

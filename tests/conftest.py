@@ -282,3 +282,14 @@ def tiny(_tiny_template: Folder, tmp_path: Path) -> Folder:
     root = tmp_path / "project"
     shutil.copytree(_tiny_template.root, root, symlinks=True)
     return Folder(root, _tiny_template.env)
+
+
+def main_job(folder: Folder) -> dict[str, str]:
+    """What the demo makes: each node, and the name of its stage in DVC."""
+    from registry.cli.demo import MAIN_JOB
+    from registry.graph import load_graph
+    from registry.store import pipeline_path
+
+    graph = load_graph(folder.root)
+    job = graph.upstream([graph.node(name) for name in MAIN_JOB])
+    return {node.id: f"{pipeline_path(node.community)}:{node.name}" for node in job}

@@ -8,10 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.cli.demo import MAIN_JOB
-from registry.graph import load_graph
-from registry.store import pipeline_path
-from tests.conftest import Folder, _environment
+from tests.conftest import Folder, _environment, main_job
 
 pytestmark = pytest.mark.slow
 
@@ -68,12 +65,9 @@ def test_a_release_is_made_verified_and_loads(demo: Folder) -> None:
 
 
 def test_everything_is_current_for_chorus_and_for_dvc(demo: Folder) -> None:
-    graph = load_graph(demo.root)
-    job = graph.upstream([graph.node(name) for name in MAIN_JOB])
-    states = demo.states()
-    assert {states[node.id] for node in job} == {"current"}
-    stages = [f"{pipeline_path(node.community)}:{node.name}" for node in job]
-    assert "Data and pipelines are up to date" in demo.dvc("status", *stages).out
+    job, states = main_job(demo), demo.states()
+    assert {states[node] for node in job} == {"current"}
+    assert "Data and pipelines are up to date" in demo.dvc("status", *job.values()).out
     assert demo.run("git", "status", "--porcelain").out == ""
 
 

@@ -54,6 +54,9 @@ class TuningParams(AdapterChoice):
     """Tokens that a sequence may have; longer ones are left out, with the reason."""
     checkpoint_every: int = Field(default=50, ge=0)
     """Steps between checkpoints, from which a killed run goes on; 0 keeps none."""
+    packing: bool = False
+    """Lays several sequences side by side into `longest` tokens, so that none is padded; a batch
+    is then that many of these. Refused where attention does not keep them apart."""
     gradient_checkpointing: bool = False
     """Computes activations twice and keeps fewer: half the memory for a third more time."""
 
@@ -98,13 +101,15 @@ def tune(
     from datasets import Dataset
     from transformers import PrinterCallback, set_seed
     from transformers.trainer_utils import get_last_checkpoint
-    from trl import SFTTrainer
+    from trl import SFTTrainer, pack_dataset
 
     set_seed(seed)
     if device == "cpu":
         model.set_attn_implementation("eager")  # a fifth faster on rows this short
     model = with_adapter(model, params).train()
     rows = Dataset.from_list([{"input_ids": list(s.ids), "labels": s.labels} for s in sequences])
+    if params.packing:
+        rows = pack_dataset(rows, params.longest, "bfd")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer = SFTTrainer(
@@ -113,6 +118,8 @@ def tune(
             train_dataset=rows,
             processing_class=tokenizer,
         )
+    if params.packing:
+        require_apart(trainer.model, trainer.data_collator, sequences)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_progress(progress))
     begun = get_last_checkpoint(str(folder)) if folder.is_dir() else None
@@ -125,6 +132,49 @@ def tune(
             mend="lower params.learning_rate",
         )
     return merged(trainer.accelerator.unwrap_model(trainer.model), params), curve
+
+
+_SEEN = 64
+"""Tokens of a sequence that are looked at to see whether attention keeps sequences apart."""
+_LEAST_APART = 0.25
+"""What two ways of computing one thing may differ, as a part of what a neighbour changes."""
+
+
+def require_apart(model: Any, collate: Callable[[Any], Any], rows: Sequence[TokenSequence]) -> None:
+    """Raises MethodError unless packed sequences are read as if each stood alone.
+
+    It is measured: a sequence's logits beside another one, packed, must be those that it has alone,
+    and not those that it has as the other's continuation. Which attention does so depends on the
+    model, the library and the machine.
+    """
+    import torch
+
+    first, second = ([*row.ids[:_SEEN]] for row in (rows[0], rows[-1]))
+    start, device = len(first), next(model.parameters()).device
+    lengths = [len(first), len(second)]
+    packed = collate([{"input_ids": first + second, "seq_lengths": lengths}])
+    packed.pop("labels")
+
+    def logits(**given: Any) -> torch.Tensor:
+        moved = {k: v.to(device) if hasattr(v, "to") else v for k, v in given.items()}
+        found: torch.Tensor = model(**moved, use_cache=False).logits[0, -len(second) :].float()
+        return found
+
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        alone = logits(input_ids=torch.tensor([second]))
+        continued = logits(input_ids=torch.tensor([first + second]))
+        beside = logits(**packed)
+    model.train(training)
+    leak, change = ((one - alone).abs().mean().item() for one in (beside, continued))
+    if leak > _LEAST_APART * change:
+        raise MethodError(
+            f"sequences packed beside each other are not read apart after {start} tokens",
+            why=f"a packed neighbour moves logits by {leak:.4f}, reading on from it by "
+            f"{change:.4f}: answers would be learned from other people's questions",
+            mend="leave out `packing: true`, or use a model and a machine with flash attention",
+        )
 
 
 def _settings(params: TuningParams, seed: int, device: str, folder: Path) -> Any:
@@ -152,6 +202,7 @@ def _settings(params: TuningParams, seed: int, device: str, folder: Path) -> Any
         save_steps=params.checkpoint_every or params.steps,
         save_total_limit=2,
         dataset_kwargs={"skip_prepare_dataset": True},
+        packing=params.packing,
         max_length=None,
         seed=seed,
         data_seed=seed,

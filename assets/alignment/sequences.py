@@ -85,10 +85,47 @@ def of_chat(tokenizer: Any, turns: Sequence[Message]) -> TokenSequence:
     return TokenSequence(tuple(ids[: len(learned)]), tuple(learned))
 
 
+ROLES = ("system", "user", "assistant", "tool")
+"""Who may speak in a conversation."""
+
+
+def problem_of_chat(turns: Sequence[Any]) -> str:
+    """Why a conversation cannot be learned from, or nothing."""
+    for turn in turns:
+        role, content = (turn or {}).get("role"), (turn or {}).get("content")
+        if not isinstance(role, str) or not isinstance(content, str):
+            return "a turn of its conversation has no role or no text"
+        if role not in ROLES:
+            return f"a turn of its conversation is by {role[:20]!r}, not by {', '.join(ROLES)}"
+    first = next((turn["role"] for turn in turns if turn["role"] != "system"), "")
+    if first != "user":
+        return "its conversation does not begin with a question"
+    if not any(turn["role"] == "assistant" and turn["content"].strip() for turn in turns):
+        return "nobody answers in its conversation"
+    return ""
+
+
+def mark_in(tokenizer: Any, texts: Sequence[str]) -> str:
+    """A special token that is written out in one of the texts, or nothing.
+
+    The model would read it as the mark itself, so that anybody's words could end a turn.
+    """
+    return next((m for m in tokenizer.all_special_tokens if any(m in t for t in texts)), "")
+
+
 def _rendered(tokenizer: Any, turns: Sequence[Message], *, prompt: bool) -> list[int]:
-    encoded = tokenizer.apply_chat_template(
-        list(turns), tokenize=True, add_generation_prompt=prompt, return_dict=True
-    )
+    from jinja2.exceptions import TemplateError
+
+    try:
+        encoded = tokenizer.apply_chat_template(
+            list(turns), tokenize=True, add_generation_prompt=prompt, return_dict=True
+        )
+    except TemplateError as error:
+        raise MethodError(
+            f"the model's chat template refuses a conversation: {error}",
+            why=f"its turns are by {', '.join(turn['role'] for turn in turns)}",
+            mend="give conversations in the form that the model was taught",
+        ) from error
     return list(encoded["input_ids"])
 
 

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from assets.alignment import fine_tuning
 from assets.alignment.fine_tuning import TuningParams, tune
-from assets.alignment.sequences import TokenSequence, of_chat, of_completion
+from assets.alignment.sequences import (
+    TokenSequence,
+    mark_in,
+    of_chat,
+    of_completion,
+    problem_of_chat,
+)
 from assets.compute import LIBRARIES, load_weights, prepare, save_model
 from assets.plots import draw_curves
 from assets.rows import REJECTED, ROWS, read_rows, write_rows
@@ -33,7 +39,7 @@ def sequence_of(tokenizer: Any, row: Mapping[str, Any], *, chat: bool) -> TokenS
     """A row as tokens: its `messages` where it has some, else its prompt and completion."""
     if row.get("messages"):
         return of_chat(tokenizer, row["messages"])
-    return of_completion(tokenizer, row["prompt"], row["completion"], chat=chat)
+    return of_completion(tokenizer, row["prompt"] or "", row["completion"], chat=chat)
 
 
 def sort_out(
@@ -43,8 +49,8 @@ def sort_out(
     taken: list[TokenSequence] = []
     rejected = []
     for row in rows:
-        if not row.get("messages") and not (row["completion"] or "").strip():
-            rejected.append(_rejected(row, "its completion is empty", 0))
+        if problem := _problem(tokenizer, row, chat=chat):
+            rejected.append(_rejected(row, problem, 0))
             continue
         sequence = sequence_of(tokenizer, row, chat=chat)
         if not any(sequence.learned):
@@ -54,6 +60,22 @@ def sort_out(
         else:
             taken.append(sequence)
     return taken, rejected
+
+
+def _problem(tokenizer: Any, row: Mapping[str, Any], *, chat: bool) -> str:
+    """Why a row cannot be learned from, or nothing."""
+    if turns := row.get("messages"):
+        if problem := problem_of_chat(turns):
+            return problem
+        texts = [turn["content"] for turn in turns]
+    else:
+        if not (row["completion"] or "").strip():
+            return "its completion is empty"
+        if chat and not (row["prompt"] or "").strip():
+            return "its prompt is empty"
+        texts = [row["prompt"] or "", row["completion"]]
+    found = mark_in(tokenizer, texts)
+    return f"it holds {found!r}, which the model reads as a mark" if found else ""
 
 
 def _rejected(row: Mapping[str, Any], reason: str, score: float) -> dict[str, Any]:

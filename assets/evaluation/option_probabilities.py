@@ -1,11 +1,13 @@
 """A model's probability of each option of each question: all the expensive scoring in one place.
 
-Every later figure is arithmetic over these rows.
+Every later figure is arithmetic over these rows. One model that answers as many groups is scored
+once for each, told in the words in which it learned (`conditioned-option-probabilities`).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -21,6 +23,8 @@ from assets.option_prompt import (
     render,
 )
 from assets.rows import read_rows, row_id, write_rows
+from assets.synthesis.conditioned_items import conditioned
+from registry.errors import MethodError
 from registry.method import Method, Role
 from registry.typed import Frozen
 
@@ -41,6 +45,22 @@ class Params(Frozen):
 
 def run(context: Context) -> None:
     """Scores every option of every question, wording and order."""
+    _score(context, lambda prompt: prompt, None)
+
+
+def run_conditioned(context: Context) -> None:
+    """The same of one model that is told to answer as the node's community."""
+    if len(context.profiles) != 1 or context.input("model").community:
+        raise MethodError(
+            "one model is asked as one community at a time",
+            where=context.node,
+            mend="add `each: community`, and give a model that was made for all of them",
+        )
+    (profile,) = context.profiles
+    _score(context, lambda prompt: conditioned(profile.name, prompt), profile.id)
+
+
+def _score(context: Context, lead: Callable[[str], str], told: str | None) -> None:
     params = context.typed(Params)
     device = prepare(context)
     given = context.input("model")
@@ -48,7 +68,8 @@ def run(context: Context) -> None:
     questions = read_rows(context.input("questionnaire").files / "items.parquet").to_dicts()
     asked = [(question, order) for question in questions for order in params.orders]
     encoded = [
-        encode(tokenizer, render(q["question"], arrange(q["options"], order))) for q, order in asked
+        encode(tokenizer, lead(render(q["question"], arrange(q["options"], order))))
+        for q, order in asked
     ]
     letters = letter_ids(tokenizer, max(len(q["options"]) for q in questions))
     by_length = sorted(range(len(asked)), key=lambda index: (len(encoded[index]), index))
@@ -65,6 +86,7 @@ def run(context: Context) -> None:
     ]
     write_rows(context.out / "probabilities.parquet", rows)
     summary = {"schema_version": 1, "model": given.name, "community": given.community}
+    summary |= {"told": told} if told else {}
     (context.out / "model.json").write_text(json.dumps(summary, sort_keys=True, indent=2) + "\n")
 
 
@@ -96,16 +118,30 @@ def _option_rows(
     ]
 
 
+_INPUTS = {
+    "model": Role("model", "the model to score"),
+    "questionnaire": Role("dataset", "the items in every wording"),
+}
+
 method = Method(
     name="option-probabilities",
     kind="evaluation",
     description="A model's probability of each option of each question, over option orders.",
     params=Params,
     run=run,
-    inputs={
-        "model": Role("model", "the model to score"),
-        "questionnaire": Role("dataset", "the items in every wording"),
-    },
+    inputs=_INPUTS,
+    use="evaluate",
+    libraries=(*LIBRARIES, "polars"),
+)
+
+conditioned_method = Method(
+    name="conditioned-option-probabilities",
+    kind="evaluation",
+    description="The same of one model that is told whom to answer as.",
+    params=Params,
+    run=run_conditioned,
+    inputs=_INPUTS,
+    profile_fields=("name", "opinions"),
     use="evaluate",
     libraries=(*LIBRARIES, "polars"),
 )

@@ -31,10 +31,11 @@ from assets.evaluation.predictors import (
     Answers,
     Item,
     baselines,
+    gather,
     items_of,
     model_predictor,
-    read_answers,
     read_items,
+    read_told,
     require_same_questionnaire,
 )
 from assets.opinion_tables import OpinionTable, read_opinions, still_told
@@ -133,7 +134,7 @@ def run(context: Context) -> None:
     held = {c: _shares(evaluation) for c, (_, evaluation) in tables.items()}
     source = np.random.default_rng(context.seed)
     redrawn = {c: resample(t[1], params.resamples, source) for c, t in tables.items()}
-    models = [read_answers(given.files) for given in context.inputs("answers")]
+    models = gather([read_told(given.files) for given in context.inputs("answers")])
     require_same_questionnaire(models, items)
     # A member may have taken an answer back: what every community still tells is compared.
     items = {
@@ -239,8 +240,9 @@ def _single_order_rows(
             chosen = items_of(part, items)
             for community in held if chosen else ():
                 values = [
-                    float(total_variation(model.single[part, i.id], held[community][i.id]).mean())
+                    float(total_variation(model.seen(part, i.id, community), goal).mean())
                     for i in chosen
+                    for goal in (held[community][i.id],)
                 ]
                 mean = float(np.mean(values))
                 row = _row(part, community, model.label, "tv-single", mean, mean, mean, chosen)
@@ -277,7 +279,7 @@ def results_of(
             part, community = row["slice"], row["community"]
             if model.community in (None, community):
                 yield Result(
-                    about=model.label,
+                    about=model.node,
                     community=community,
                     slice=part,
                     metric="total variation",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -40,17 +40,70 @@ class Answers:
     """Shape (wordings x orders, options), normalised over the options."""
     outside: Mapping[Slice, float]
     """Mean probability mass outside the options."""
+    told: Mapping[str, Answers] = field(default_factory=dict)
+    """Where one model is told whom to answer as: its answers as each community."""
 
     @property
-    def label(self) -> str:
+    def node(self) -> str:
         """The model's node."""
         return f"{self.name}@{self.community}" if self.community else self.name
 
-    def mean(self, part: Slice, item: str) -> Array:
+    @property
+    def label(self) -> str:
+        """What a reader sees: the model's node, and whether it is told whom to answer as."""
+        return f"{self.name}, told the group" if self.told else self.node
+
+    def seen(self, part: Slice, item: str, community: str) -> Array:
+        """The distribution of each wording and order, to one who asks about a community."""
+        return self._asked(community).single[part, item]
+
+    def mean(self, part: Slice, item: str, community: str = "") -> Array:
         """The distribution averaged over wordings and orders."""
-        averaged: Array = self.single[part, item].mean(axis=0)
+        averaged: Array = self._asked(community).single[part, item].mean(axis=0)
         averaged /= averaged.sum()
         return averaged
+
+    def _asked(self, community: str) -> Answers:
+        if not self.told:
+            return self
+        if community not in self.told:
+            raise MethodError(
+                f"{self.name} was not asked as {community}",
+                why=f"it was asked as {', '.join(sorted(self.told))}",
+                mend="score it as every community that the evaluation reads",
+            )
+        return self.told[community]
+
+
+def gather(answers: Sequence[tuple[Answers, str | None]]) -> list[Answers]:
+    """Puts together what one model answered as each community; other models stay as they are.
+
+    Args:
+        answers: What was read, each with the community that its model was told, if any.
+    """
+    found: list[Answers] = []
+    told: dict[str, dict[str, Answers]] = {}
+    for one, community in answers:
+        if community is None:
+            found.append(one)
+            continue
+        if one.name not in told:
+            told[one.name] = {}
+            found.append(replace(one, told=told[one.name]))
+        if community in told[one.name]:
+            raise MethodError(
+                f"the answers of {one.name} as {community} are given twice",
+                mend="name each model once",
+            )
+        told[one.name][community] = one
+    return [_over_all(one) if one.told else one for one in found]
+
+
+def _over_all(model: Answers) -> Answers:
+    """The mass outside the options as a mean over the communities that a model was asked as."""
+    parts = {part for one in model.told.values() for part in one.outside}
+    outside = {p: float(np.mean([o.outside[p] for o in model.told.values()])) for p in parts}
+    return replace(model, outside={part: outside[part] for part in SLICES if part in outside})
 
 
 def read_items(questionnaire: Path) -> dict[str, Item]:
@@ -72,6 +125,11 @@ def slice_of(held_out: bool, wording: str) -> Slice:
 
 def read_answers(files: Path) -> Answers:
     """The answers of one model from its `option-probabilities` artifact."""
+    return read_told(files)[0]
+
+
+def read_told(files: Path) -> tuple[Answers, str | None]:
+    """The same, and the community that the model was told to answer as, if any."""
     named = json.loads((files / "model.json").read_text())
     found: dict[tuple[Slice, str], dict[tuple[str, str], list[float]]] = {}
     outside: dict[Slice, list[float]] = {part: [] for part in SLICES}
@@ -82,19 +140,21 @@ def read_answers(files: Path) -> Answers:
         if row["position"] == 1:
             outside[part].append(row["outside"])
     single = {key: np.array(list(variants.values())) for key, variants in found.items()}
-    return Answers(
+    answers = Answers(
         named["model"],
         named["community"],
         {key: rows / rows.sum(axis=1, keepdims=True) for key, rows in single.items()},
         {part: float(np.mean(masses)) for part, masses in outside.items() if masses},
     )
+    return answers, named.get("told")
 
 
 def require_same_questionnaire(models: Sequence[Answers], items: Mapping[str, Item]) -> None:
     """Raises MethodError where a model was scored on other items than the questionnaire has."""
     asked = {(part, item.id) for part in SLICES for item in items_of(part, items)}
     for model in models:
-        if differing := asked ^ set(model.single):
+        every = model.told.values() or (model,)
+        if differing := next((d for one in every if (d := asked ^ set(one.single))), None):
             raise MethodError(
                 f"{model.label} did not answer this questionnaire",
                 why=f"item {min(differing)[1]} differs, or whether it is held out",
@@ -169,9 +229,9 @@ def baselines(
 
 
 def model_predictor(model: Answers) -> Predictor:
-    """A model as a predictor: it answers the same whoever is asked about."""
+    """A model as a predictor: the same whoever is asked about, unless it is told."""
     return partial(_answer, model)
 
 
-def _answer(model: Answers, part: Slice, item: Item, _: str) -> Array:
-    return model.mean(part, item.id)
+def _answer(model: Answers, part: Slice, item: Item, community: str) -> Array:
+    return model.mean(part, item.id, community)

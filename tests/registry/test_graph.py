@@ -100,13 +100,15 @@ def inputs(graph: Graph, node: str) -> list[str]:
 class TestShippedProject:
     def test_has_a_node_for_each_community_and_one_for_all(self):
         graph = build_graph(load_project(ROOT))
-        fanned = ("community-rl", "community-sft", "opinion-items",
-                  "option-probabilities-community",
-                  "option-probabilities-community-rl")  # fmt: skip
-        single = ("option-probabilities-base", "option-probabilities-pooled",
-                  "option-probabilities-pooled-rl", "pluralism", "pooled-rl", "pooled-sft",
-                  "questionnaire", "smollm2-135m")  # fmt: skip
-        assert sorted(graph.nodes) == sorted([*single, *(f"{n}@{c}" for n in fanned for c in AGES)])
+        for node in ("community-rl", "community-sft", "opinion-items"):
+            assert {f"{node}@{community}" for community in AGES} <= set(graph.nodes)
+        assert {"pluralism", "pooled-sft", "questionnaire", "smollm2-135m"} <= set(graph.nodes)
+        for node in graph.nodes.values():
+            assert (node.declaration.each is not None) == (node.community is not None)
+
+    def test_leaves_the_made_up_community_out(self):
+        graph = build_graph(load_project(ROOT))
+        assert {node.community for node in graph.nodes.values()} == {None, *AGES}
 
     def test_trains_each_community_on_its_own_rows_and_the_pooled_model_on_all(self):
         graph = build_graph(load_project(ROOT))

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 from transformers import AutoTokenizer
 
-from assets.alignment.sequences import IGNORED, of_chat, of_completion
+from assets.alignment.sequences import (
+    IGNORED,
+    mark_in,
+    of_chat,
+    of_completion,
+    problem_of_chat,
+)
 from registry.errors import MethodError
 
 TURNS = [
@@ -75,3 +81,39 @@ def test_a_tokenizer_without_a_template_says_what_to_do(tokenizer):
 def test_a_conversation_begins_with_a_question(tokenizer):
     with pytest.raises(MethodError, match="begins with a question"):
         of_chat(tokenizer, TURNS[1:])
+
+
+# What conversations must be.
+
+ASK, TELL = TURNS[:2]
+
+
+@pytest.mark.parametrize(
+    ("turns", "said"),
+    [
+        (TURNS, ""),
+        ([{"role": "system", "content": "Be brief."}, *TURNS], ""),
+        ([TELL, ASK], "does not begin with a question"),
+        ([ASK], "nobody answers"),
+        ([ASK, {"role": "assistant", "content": "  "}], "nobody answers"),
+        ([ASK, {"role": "assistant", "content": None}], "no role or no text"),
+        ([ASK, None], "no role or no text"),
+        ([ASK, {"role": "wizard", "content": "x"}], "is by 'wizard'"),
+    ],
+)
+def test_conversations_that_cannot_be_learned_from_say_why(turns, said):
+    found = problem_of_chat(turns)
+    assert said in found
+    assert bool(found) == bool(said)
+
+
+def test_a_mark_that_is_written_out_is_found(tokenizer):
+    assert mark_in(tokenizer, ["a", "b <|im_end|> c"]) == "<|im_end|>"
+    assert not mark_in(tokenizer, ["a < b", "|im_end|"])
+
+
+def test_a_template_that_refuses_a_conversation_is_an_error_with_its_turns(tokenizer):
+    tokenizer.chat_template = "{{ raise_exception('roles must alternate') }}"
+    with pytest.raises(MethodError, match="roles must alternate") as caught:
+        of_chat(tokenizer, TURNS)
+    assert "its turns are by user" in caught.value.why

@@ -510,3 +510,65 @@ def test_the_picture_can_be_read_and_is_the_same_twice(tmp_path: Path) -> None:
         assert picture.format == "PNG"
         assert min(picture.size) > 400
         assert "Software" not in picture.info
+
+
+# One model that is told whom to answer as.
+
+
+def told(world: World, as_each: Mapping[str, Planted], outside: float = 0.0) -> list[Input]:
+    found = []
+    for community, planted in as_each.items():
+        one = world.plant("c", None, planted, outside)
+        path = one.files / "model.json"
+        path.write_text(json.dumps({"model": "c", "community": None, "told": community}))
+        found.append(one)
+    return found
+
+
+def knows(community: str) -> Planted:
+    return lambda item, _, __: HELD[community][item]
+
+
+def test_a_model_that_is_told_the_group_is_one_row_read_down_columns(world: World) -> None:
+    given = told(world, {c: knows(c) for c in HELD}, outside=0.2)
+    found = world.evaluate(*given, world.plant("own", "north", uniform))
+    label = "c, told the group"
+    for part in pluralism.SLICES:
+        for community in HELD:
+            assert found.value(part, community, label) == pytest.approx(0, abs=1e-12)
+            assert found.value(part, community, label, "tv-single") == pytest.approx(0, abs=1e-12)
+            assert found.summary["outside"][label][part] == pytest.approx(0.2)
+    compared = [c for c in found.summary["own_minus_rivals"] if c["other"] == label]
+    assert {c["own"] for c in compared} == {"own@north"}
+    assert all(c["difference"] > 0 for c in compared)
+    results = json.loads((found.files / "results.json").read_text())["results"]
+    mine = [r for r in results if r["about"] == "c"]
+    assert {r["community"] for r in mine} == set(HELD)
+    assert all(label in r["beside"] for r in results if r["about"] == "own@north")
+
+
+def test_told_the_wrong_group_it_answers_as_that_group(world: World) -> None:
+    swapped = {"north": knows("south"), "south": knows("north")}
+    found = world.evaluate(*told(world, swapped))
+    expected = np.mean(
+        [
+            total_variation(np.array(HELD["north"][i]), np.array(HELD["south"][i]))
+            for i in OPTIONS
+            if i not in HELD_OUT
+        ]
+    )
+    for community in HELD:
+        value = found.value("asked", community, "c, told the group")
+        assert value == pytest.approx(expected)
+
+
+def test_a_group_that_a_model_was_not_asked_as_is_named(world: World) -> None:
+    with pytest.raises(MethodError, match="c was not asked as south") as caught:
+        world.evaluate(*told(world, {"north": knows("north")}))
+    assert "asked as north" in str(caught.value)
+
+
+def test_answers_as_one_group_given_twice_are_refused(world: World) -> None:
+    twice = told(world, {"north": uniform}) + told(world, {"north": uniform})
+    with pytest.raises(MethodError, match="answers of c as north are given twice"):
+        world.evaluate(*twice)
