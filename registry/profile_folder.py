@@ -257,7 +257,7 @@ def _intruders(folder: Path, root: Path, profile: ValueProfile | None) -> Iterat
         allowed |= content
     folders = {"events", "evaluation", TEST_RECORDS}
     folders |= {CONTENT, f"{CONTENT}/evaluation"} if held or profile is None else set()
-    mend = Message("remove it; a profile holds data only: {names} and events/",
+    mend = Message("remove it; a profile holds data only: {names}, events/ and tests/",
                    names=", ".join(sorted(allowed)))  # fmt: skip
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).as_posix()

@@ -153,8 +153,8 @@ class TestIntruders:
         (problem,) = read_profile(folder, folder.parents[1])[1]
         assert problem.mend == (
             "remove it; a profile holds data only: evaluation/opinions.csv, examples.jsonl, "
-            "guidance.csv, norms.csv, opinions.csv, preferences.jsonl, profile.yaml, values.csv "
-            "and events/"
+            "guidance.csv, norms.csv, opinions.csv, preferences.jsonl, profile.yaml, tests.jsonl, "
+            "values.csv, events/ and tests/"
         )
 
 
