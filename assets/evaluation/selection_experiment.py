@@ -238,7 +238,8 @@ def markdown(
     """The figures as a page."""
     head = (
         f"Each model learned from {params.rows} rows in {params.tuning.steps} steps; "
-        f"{len(params.seeds)} seeds an arm, averaged first; 95 % intervals over tasks."
+        f"{len(params.seeds)} seeds an arm, averaged first; 95 % intervals over tasks, to which "
+        "the spread over seeds, beside, comes on top."
     )
     lines = [head, "", "| rows chosen by | metric | value | 95 % interval | seeds | tasks |"]
     lines.append("|---|---|---|---|---|---|")
@@ -252,8 +253,8 @@ def markdown(
     lines += ["", f"Always giving the commonest answer of a kind gets {lowest:.3f} right."]
     if not informative(results, lowest):
         why = (
-            "**Accuracy is uninformative at this size:** the base model's interval includes what "
-            "somebody gets right who has not read the question. Only the nats can be compared."
+            "**Accuracy is uninformative at this size:** the base model gets no more right than "
+            "somebody who has not read the question. Only the nats can be compared."
         )
         lines += ["", why]
     return "\n".join(lines) + "\n"
