@@ -159,7 +159,7 @@ def test_the_share_of_items_held_out_is_about_the_one_asked_for() -> None:
             "batteries: every battery needs the same wordings",
         ),
         ("unseen", "d", 8, "batteries: every battery needs a wording 'unseen', for evaluations"),
-        ('options: ["Often", "Never"]', 'options: ["Often"]', 10, "at least 2 items"),
+        ('options: ["Often", "Never"]', 'options: ["Often"]', 10, "must name at least 2"),
         ('title: "Tea and coffee"\n', "", None, "title"),
     ],
 )
