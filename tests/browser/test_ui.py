@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.browser.browsing import DIALOG, Browser, Served, serve, until, why_not
-from tests.conftest import Folder
+from tests.conftest import Folder, main_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_not()), reason=why_not() or "none")]
 
@@ -124,7 +124,7 @@ def test_a_team_finds_makes_and_reads_a_community_s_model(team: Team, browser: B
     browser.go(f"/assets/community-sft?view=checks&checkDetail={UNCHANGED}")
     browser.see("non-blocking")
     browser.picture("checks")
-    wanted = dict.fromkeys(team.project.states(), True)
+    wanted = dict.fromkeys(main_job(team.project), True)
     until(lambda: team.outcomes(UNCHANGED), lambda found: found == wanted, "something is stale")
     browser.go("/assets/opinion-items")
     browser.see("row_id")
