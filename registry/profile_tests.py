@@ -71,8 +71,10 @@ def plain_answer(text: str) -> str:
     runs.
     """
     seen = "".join(c if c == "\n" or c.isprintable() else " " if c.isspace() else "" for c in text)
-    start = next((index for index, c in enumerate(seen) if c.isalnum()), len(seen))
-    below_zero = seen[start : start + 1].isnumeric() and seen[:start].endswith(("-", _MINUS))
+    plain = [unicodedata.normalize("NFKC", c) for c in seen]
+    start = next((n for n, c in enumerate(plain) if any(map(str.isalnum, c))), len(seen))
+    number = start < len(seen) and plain[start][0].isnumeric()
+    below_zero = number and "".join(plain[:start]).endswith(("-", _MINUS))
     return (_MINUS if below_zero else "") + seen[start:].strip()
 
 

@@ -101,6 +101,8 @@ def test_what_differs_stays_different(one: str, other: str) -> None:
 @given(st.text(max_size=20))
 @example("-5 degrees")
 @example("\x00- \u202eBuy\u200d a new one\x7f")
+@example("\u32c00")
+@example("\uff0d5 degrees")
 def test_what_a_model_wrote_is_a_text_that_a_table_takes_and_stays_the_same(text: str) -> None:
     plain = plain_answer(text)
     if any(c.isalnum() for c in plain):
