@@ -36,6 +36,32 @@ def row_schema() -> dict[str, Any]:
     }
 
 
+def reason_schema() -> dict[str, Any]:
+    """The columns that say why a row was left out."""
+    import polars
+
+    return {"reason": polars.String, "score": polars.Float64, "caused_by": polars.String}
+
+
+def turned_away(
+    own: str, reason: str, score: float | None = None, caused_by: str | None = None
+) -> dict[str, Any]:
+    """A row that was left out: why, how far it was from staying, and the row that caused it.
+
+    That is the row itself unless another one did.
+    """
+    return {
+        "row_id": own, "reason": reason, "score": score, "caused_by": caused_by or own,
+    }  # fmt: skip
+
+
+def write_left_out(folder: Path, rejected: Sequence[Mapping[str, Any]]) -> None:
+    """Writes the rows that were not learned from."""
+    import polars
+
+    write_rows(folder / REJECTED, rejected, {"row_id": polars.String, **reason_schema()})
+
+
 def row_id(origin: str, content: Any) -> str:
     """The identity of a row: 16 hex digits from what it holds and where it comes from."""
     return digest_of([origin, content])[:16]

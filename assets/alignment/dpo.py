@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from assets.alignment import fine_tuning
-from assets.alignment.fine_tuning import merged
-from assets.alignment.preference_training import low_rank, settings, train
+from assets.alignment import training
 from assets.alignment.preferences import (
     PairParams,
     TokenPair,
@@ -26,13 +24,12 @@ from assets.alignment.preferences import (
     require_learnable,
     sort_pairs,
     words_only,
-    write_left_out,
 )
 from assets.alignment.reward_scoring import padded, require_language_model
 from assets.alignment.sequences import IGNORED
-from assets.compute import LIBRARIES, load_weights, prepare, save_model
-from assets.plots import draw_curves
-from assets.rows import write_rows
+from assets.alignment.training import low_rank, merged, save_trained, settings, told, train
+from assets.compute import LIBRARIES, load_weights, prepare
+from assets.rows import write_left_out
 from registry.method import Method, Role
 
 if TYPE_CHECKING:
@@ -200,7 +197,7 @@ def build_trainer(
         return MaskedTrainer(
             model=model.train(),
             ref_model=reference,
-            args=DPOConfig(beta=params.beta, **arguments),
+            args=DPOConfig(beta=params.beta, remove_unused_columns=False, **arguments),
             data_collator=Collator(tokenizer.pad_token_id or 0),
             train_dataset=Dataset.from_list(
                 rows_of(tokenizer, pairs, mask_marks=params.mask_marks)
@@ -230,19 +227,12 @@ def run(context: Context) -> None:
     folder = context.work / "trainer"
     arguments = settings(params, context.seed, context.device, folder)
     trainer = build_trainer(model, reference, tokenizer, pairs, params, arguments)
-    curve = train(
-        trainer,
-        folder,
-        CURVES,
-        lambda step, figures: context.progress(step, params.steps, **figures),
-    )
+    curve = train(trainer, folder, CURVES, told(context, params.steps))
     trained = merged(trainer.accelerator.unwrap_model(trainer.model), params)
-    save_model(trained, tokenizer, context.out)
-    write_rows(context.out / "curves.parquet", curve)
-    write_left_out(context, rejected)
+    write_left_out(context.out, rejected)
     shown = ("preference", "likelihood", "accuracy", "difference")
     panels = {name: [row[name] for row in curve] for name in shown}
-    (context.out / "training.png").write_bytes(draw_curves(panels))
+    save_trained(context, trained, tokenizer, curve, panels)
 
 
 method = Method(
@@ -256,5 +246,5 @@ method = Method(
         "data": Role("dataset", "pairs of answers of which one is preferred", many=True),
     },
     use="train-rl",
-    libraries=(*LIBRARIES, *fine_tuning.LIBRARIES, "matplotlib", "polars"),
+    libraries=(*LIBRARIES, *training.LIBRARIES, "matplotlib", "polars"),
 )

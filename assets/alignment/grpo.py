@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
-from assets.alignment import fine_tuning
-from assets.alignment.fine_tuning import merged, with_adapter
+from assets.alignment import training
 from assets.alignment.grpo_course import Course, GrpoTraining
 from assets.alignment.grpo_rows import Material, Reader, read_material
 from assets.alignment.grpo_training import build_trainer, read_samples, train
@@ -31,13 +30,13 @@ from assets.alignment.reward_terms import (
     name_of,
 )
 from assets.alignment.reward_values import Asked
-from assets.compute import LIBRARIES, load_weights, prepare, save_model
+from assets.alignment.training import merged, save_trained, told, with_adapter
+from assets.compute import LIBRARIES, load_weights, prepare
 from assets.diversity.encoder import LIBRARIES as ENCODER_LIBRARIES
 from assets.diversity.encoder import load_encoder
 from assets.diversity.filtering.rules import Topic
 from assets.option_prompt import letter_ids, next_token_probabilities
-from assets.plots import draw_curves
-from assets.rows import REJECTED, write_rows
+from assets.rows import write_left_out, write_rows
 from assets.sources.verifiers import LIBRARIES as TASK_LIBRARIES
 from registry.errors import MethodError
 from registry.method import Method, Role
@@ -83,7 +82,6 @@ class Params(GrpoTraining):
 
 def run(context: Context) -> None:
     """Trains the policy, and saves it beside its curves and samples."""
-    import polars
     from transformers import set_seed
 
     params = context.typed(Params)
@@ -115,19 +113,12 @@ def run(context: Context) -> None:
         folder=context.work,
     )
     trainer = build_trainer(policy, tokenizer, course, ends)
-
-    def tell(done: int, figures: dict[str, float]) -> None:
-        context.progress(done, params.steps, **figures)
-
-    curves = train(trainer, course, tell)
-    trained = trainer.accelerator.unwrap_model(trainer.model)
-    save_model(merged(trained, params), tokenizer, context.out)
-    write_rows(context.out / "curves.parquet", curves)
+    curves = train(trainer, course, told(context, params.steps))
+    trained = merged(trainer.accelerator.unwrap_model(trainer.model), params)
+    drawn = panels(curves, course.names)
+    save_trained(context, trained, tokenizer, curves, drawn, "rewards.png")
     write_rows(context.out / "samples.parquet", read_samples(course))
-    text = polars.String
-    schema = {"row_id": text, "reason": text, "score": polars.Float64, "caused_by": text}
-    write_rows(context.out / REJECTED, material.rejected, schema)
-    (context.out / "rewards.png").write_bytes(draw_curves(panels(curves, course.names)))
+    write_left_out(context.out, material.rejected)
 
 
 def ends_of(model: Any, tokenizer: Any, *, end_of_line: bool) -> frozenset[int]:
@@ -230,7 +221,7 @@ _INPUTS = {
 }
 _LIBRARIES = (
     *dict.fromkeys((
-        *LIBRARIES, *fine_tuning.LIBRARIES, *TASK_LIBRARIES, *ENCODER_LIBRARIES,
+        *LIBRARIES, *training.LIBRARIES, *TASK_LIBRARIES, *ENCODER_LIBRARIES,
         "matplotlib", "polars", "py3langid",
     )),
 )  # fmt: skip

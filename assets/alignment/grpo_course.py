@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from assets.alignment.fine_tuning import AdapterChoice
 from assets.alignment.groups import Scale
 from assets.alignment.reward_functions import NamedReward
 from assets.alignment.reward_values import Asked
+from assets.alignment.training import AdapterChoice
 from assets.synthesis.sampling import Sampling, seed_of
 from registry.errors import MethodError
 

@@ -13,7 +13,7 @@ from assets.alignment.reward_values import Asked
 from assets.alignment.sequences import has_template
 from assets.diversity.filtering.rules import Topic, named_topic, pattern
 from assets.option_prompt import encode
-from assets.rows import ROWS, read_rows
+from assets.rows import ROWS, read_rows, turned_away
 from assets.sources.reasoning_tasks import HELD_OUT
 from assets.sources.verifiers import read_entry, require_task
 from assets.synthesis.profile_rows import require_side
@@ -114,9 +114,7 @@ def read_material(
         if not why and not any(applies(term, put) for term in terms):
             why = "no reward applies to it"
         if why:
-            rejected.append(
-                {"row_id": found.id, "reason": why, "score": None, "caused_by": found.id}
-            )
+            rejected.append(turned_away(found.id, why))
             continue
         asked.append(put)
     if not asked:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
-from assets.alignment.fine_tuning import TuningParams
 from assets.alignment.sequences import TokenSequence, has_template, mark_in, of_completion
-from assets.rows import REJECTED, ROWS, read_rows, write_rows
+from assets.alignment.training import TuningParams
+from assets.rows import ROWS, read_rows, turned_away
 from registry.errors import MethodError
 
 if TYPE_CHECKING:
@@ -154,11 +154,8 @@ def sort_pairs(
             if both.longest <= longest:
                 taken.append(both)
                 continue
-            reason, score = f"longer than {longest} tokens", both.longest
-        rejected.append({
-            "row_id": pair.row_id, "reason": reason, "score": float(score),
-            "caused_by": pair.row_id,
-        })  # fmt: skip
+            reason, score = f"longer than {longest} tokens", float(both.longest)
+        rejected.append(turned_away(pair.row_id, reason, score))
     if not taken:
         raise MethodError(
             f"none of {len(pairs)} pairs can be learned from",
@@ -186,15 +183,6 @@ def _tokens(tokenizer: Any, pair: Pair, *, chat: bool) -> TokenPair:
         for answer in (pair.chosen, pair.rejected)
     )
     return TokenPair(pair, chosen, rejected)
-
-
-def write_left_out(context: Context, rejected: Sequence[Mapping[str, Any]]) -> None:
-    """Writes the pairs that were not learned from."""
-    import polars
-
-    text = polars.String
-    schema = {"row_id": text, "reason": text, "score": polars.Float64, "caused_by": text}
-    write_rows(context.out / REJECTED, rejected, schema)
 
 
 def words_only(tokenizer: Any, sequence: TokenSequence) -> list[bool]:

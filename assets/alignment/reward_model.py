@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from assets.alignment import fine_tuning
-from assets.alignment.fine_tuning import merged
-from assets.alignment.preference_training import low_rank, settings, train
+from assets.alignment import training
 from assets.alignment.preferences import (
     PairParams,
     TokenPair,
@@ -24,7 +22,6 @@ from assets.alignment.preferences import (
     readable,
     require_learnable,
     sort_pairs,
-    write_left_out,
 )
 from assets.alignment.reward_scoring import (
     SETTINGS,
@@ -33,9 +30,9 @@ from assets.alignment.reward_scoring import (
     filler,
     precise_head,
 )
-from assets.compute import LIBRARIES, as_dtype, prepare, save_model
-from assets.plots import draw_curves
-from assets.rows import write_rows
+from assets.alignment.training import low_rank, merged, save_trained, settings, told, train
+from assets.compute import LIBRARIES, as_dtype, prepare
+from assets.rows import write_left_out
 from registry.errors import MethodError
 from registry.method import Method, Role
 
@@ -126,6 +123,7 @@ def build_trainer(
             args=RewardConfig(
                 center_rewards_coefficient=params.keep_centred or None,
                 pad_token=tokenizer.pad_token,
+                remove_unused_columns=False,
                 **arguments,
             ),
             train_dataset=Dataset.from_list(rows),
@@ -149,20 +147,13 @@ def run(context: Context) -> None:
     folder = context.work / "trainer"
     arguments = settings(params, context.seed, context.device, folder)
     trainer = build_trainer(model, tokenizer, pairs, params, arguments)
-    curve = train(
-        trainer,
-        folder,
-        CURVES,
-        lambda step, figures: context.progress(step, params.steps, **figures),
-    )
+    curve = train(trainer, folder, CURVES, told(context, params.steps))
     trained = merged(trainer.accelerator.unwrap_model(trainer.model), params)
-    save_model(trained, tokenizer, context.out)
     kept = RewardSettings(chat_template=params.chat_template, longest=longest)
     (context.out / SETTINGS).write_text(kept.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    write_rows(context.out / "curves.parquet", curve)
-    write_left_out(context, rejected)
+    write_left_out(context.out, rejected)
     panels = {name: [row[name] for row in curve] for name in ("loss", "accuracy", "difference")}
-    (context.out / "training.png").write_bytes(draw_curves(panels))
+    save_trained(context, trained, tokenizer, curve, panels)
 
 
 method = Method(
@@ -176,6 +167,6 @@ method = Method(
         "data": Role("dataset", "pairs of answers of which one is preferred", many=True),
     },
     use="train-rl",
-    libraries=(*LIBRARIES, *fine_tuning.LIBRARIES, "matplotlib", "polars"),
+    libraries=(*LIBRARIES, *training.LIBRARIES, "matplotlib", "polars"),
     limits=("It scores what its people preferred among a few answers, not whether one is true.",),
 )

@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from assets.alignment import fine_tuning
-from assets.alignment.fine_tuning import AdapterChoice, merged, with_adapter
+from assets.alignment import training
 from assets.alignment.groups import against_others, surrogate
 from assets.alignment.shadow import Shadow
 from assets.alignment.thoughts import (
@@ -33,9 +32,9 @@ from assets.alignment.thoughts import (
     thought_log_probs,
     worth,
 )
-from assets.compute import LIBRARIES, load_weights, prepare, save_model
-from assets.plots import draw_curves
-from assets.rows import REJECTED, ROWS, read_rows, write_rows
+from assets.alignment.training import AdapterChoice, merged, save_trained, with_adapter
+from assets.compute import LIBRARIES, load_weights, prepare
+from assets.rows import ROWS, read_rows, turned_away, write_left_out
 from assets.synthesis.sampling import Sampling, seed_of
 from registry.errors import MethodError
 from registry.method import Method, Role
@@ -283,10 +282,8 @@ def texts_of(
         parts = [part for part in (row["prompt"], row["completion"]) if part]
         ids = tokenizer.encode("\n".join(parts), add_special_tokens=False)
         if len(ids) < least:
-            rejected.append({
-                "row_id": row["row_id"], "reason": f"shorter than {least} tokens",
-                "score": float(len(ids)), "caused_by": row["row_id"],
-            })  # fmt: skip
+            why = f"shorter than {least} tokens"
+            rejected.append(turned_away(row["row_id"], why, len(ids)))
         else:
             texts.append(ids)
     return texts, rejected
@@ -294,8 +291,6 @@ def texts_of(
 
 def run(context: Context) -> None:
     """Teaches a model to think before it goes on."""
-    import polars
-
     params = context.typed(Params)
     device = prepare(context)
     model, tokenizer = load_weights(context.input("base").files, device, params.loads_as)
@@ -314,17 +309,15 @@ def run(context: Context) -> None:
         context.progress(done, params.steps, **shown)
 
     curve = train(learner, texts, context.work / "checkpoint.pt", tell)
-    save_model(merged(learner.plain, params), tokenizer, context.out)
-    write_rows(context.out / "curves.parquet", curve)
-    text = polars.String
-    schema = {"row_id": text, "reason": text, "score": polars.Float64, "caused_by": text}
-    write_rows(context.out / REJECTED, rejected, schema)
+    write_left_out(context.out, rejected)
     panels = {
         "reward (nats)": [row["reward"] for row in curve],
         "value of thoughts (nats)": [row["value"] for row in curve],
         "the same, shuffled": [row[_CONTROL] for row in curve if row.get(_CONTROL) is not None],
     }
-    (context.out / "rewards.png").write_bytes(draw_curves({k: v for k, v in panels.items() if v}))
+    drawn = {label: values for label, values in panels.items() if values}
+    trained = merged(learner.plain, params)
+    save_trained(context, trained, tokenizer, curve, drawn, "rewards.png")
 
 
 def _rows(context: Context) -> Iterator[dict[str, Any]]:
@@ -343,5 +336,5 @@ method = Method(
         "data": Role("dataset", "rows that are read as plain text", many=True),
     },
     use="train-rl",
-    libraries=(*LIBRARIES, *fine_tuning.LIBRARIES, "matplotlib", "polars"),
+    libraries=(*LIBRARIES, *training.LIBRARIES, "matplotlib", "polars"),
 )

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from assets.alignment import fine_tuning
-from assets.alignment.fine_tuning import TuningParams, tune
+from assets.alignment import training
+from assets.alignment.fine_tuning import tune
 from assets.alignment.sequences import (
     TokenSequence,
     mark_in,
@@ -18,9 +18,9 @@ from assets.alignment.sequences import (
     of_completion,
     problem_of_chat,
 )
-from assets.compute import LIBRARIES, load_weights, prepare, save_model
-from assets.plots import draw_curves
-from assets.rows import REJECTED, ROWS, read_rows, write_rows
+from assets.alignment.training import TuningParams, save_trained, told
+from assets.compute import LIBRARIES, load_weights, prepare
+from assets.rows import ROWS, read_rows, turned_away, write_left_out
 from registry.errors import MethodError
 from registry.method import Method, Role
 
@@ -50,13 +50,14 @@ def sort_out(
     rejected = []
     for row in rows:
         if problem := _problem(tokenizer, row, chat=chat):
-            rejected.append(_rejected(row, problem, 0))
+            rejected.append(turned_away(row["row_id"], problem))
             continue
         sequence = sequence_of(tokenizer, row, chat=chat)
         if not any(sequence.learned):
-            rejected.append(_rejected(row, "nothing in it is learned", 0))
+            rejected.append(turned_away(row["row_id"], "nothing in it is learned"))
         elif len(sequence.ids) > longest:
-            rejected.append(_rejected(row, f"longer than {longest} tokens", len(sequence.ids)))
+            why = f"longer than {longest} tokens"
+            rejected.append(turned_away(row["row_id"], why, len(sequence.ids)))
         else:
             taken.append(sequence)
     return taken, rejected
@@ -78,15 +79,8 @@ def _problem(tokenizer: Any, row: Mapping[str, Any], *, chat: bool) -> str:
     return f"it holds {found!r}, which the model reads as a mark" if found else ""
 
 
-def _rejected(row: Mapping[str, Any], reason: str, score: float) -> dict[str, Any]:
-    own = row["row_id"]
-    return {"row_id": own, "reason": reason, "score": float(score), "caused_by": own}
-
-
 def run(context: Context) -> None:
     """Trains on every row of every dataset given, and saves the model."""
-    import polars
-
     params = context.typed(Params)
     device = prepare(context)
     model, tokenizer = load_weights(context.input("base").files, device, params.loads_as)
@@ -108,15 +102,11 @@ def run(context: Context) -> None:
         seed=context.seed,
         device=context.device,
         folder=context.work / "trainer",
-        progress=lambda step, loss: context.progress(step, params.steps, loss=loss),
+        tell=told(context, params.steps),
     )
-    save_model(trained, tokenizer, context.out)
-    write_rows(context.out / "curves.parquet", curve)
-    text = polars.String
-    schema = {"row_id": text, "reason": text, "score": polars.Float64, "caused_by": text}
-    write_rows(context.out / REJECTED, rejected, schema)
     panels = {"loss (nats)": [row["loss"] for row in curve]}
-    (context.out / "loss.png").write_bytes(draw_curves(panels))
+    save_trained(context, trained, tokenizer, curve, panels, "loss.png")
+    write_left_out(context.out, rejected)
 
 
 method = Method(
@@ -130,5 +120,5 @@ method = Method(
         "data": Role("dataset", "rows of prompts and completions, or of conversations", many=True),
     },
     use="train-sft",
-    libraries=(*LIBRARIES, *fine_tuning.LIBRARIES, "matplotlib", "polars"),
+    libraries=(*LIBRARIES, *training.LIBRARIES, "matplotlib", "polars"),
 )

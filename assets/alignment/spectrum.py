@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from assets.alignment import fine_tuning
-from assets.alignment.fine_tuning import TuningParams, tune
+from assets.alignment import training
+from assets.alignment.fine_tuning import tune
 from assets.alignment.spectrum_sequences import (
     Drawn,
     Process,
@@ -30,8 +30,8 @@ from assets.alignment.spectrum_sequences import (
     sort_out,
 )
 from assets.alignment.spectrum_turns import Turns, take_marks, turns_of
-from assets.compute import LIBRARIES, load_weights, prepare, save_model
-from assets.plots import draw_curves
+from assets.alignment.training import TuningParams, save_trained, told
+from assets.compute import LIBRARIES, load_weights, prepare
 from assets.rows import REJECTED, ROWS, read_rows, write_rows
 from assets.synthesis.respondent_sequences import (
     RespondentFile,
@@ -141,12 +141,10 @@ def _train(
         seed=context.seed,
         device=context.device,
         folder=context.work / "trainer",
-        progress=lambda step, loss: context.progress(step, params.steps, loss=loss),
+        tell=told(context, params.steps),
     )
-    save_model(trained, pupil.tokenizer, context.out)
-    write_rows(context.out / "curves.parquet", curve)
     panels = {"loss (nats)": [row["loss"] for row in curve]}
-    (context.out / "loss.png").write_bytes(draw_curves(panels))
+    save_trained(context, trained, pupil.tokenizer, curve, panels, "loss.png")
 
 
 def _summary(
@@ -249,7 +247,7 @@ _BASE = {
         "model", "the instruct sibling whose marks of turns a base model takes over", optional=True
     ),
 }
-_LIBRARIES = (*LIBRARIES, *fine_tuning.LIBRARIES, "matplotlib", "numpy", "polars")
+_LIBRARIES = (*LIBRARIES, *training.LIBRARIES, "matplotlib", "numpy", "polars")
 _LIMITS = (
     "It answers as a source whose samples it is shown; without them it speaks for nobody.",
     "What it says after a description alone has been learned least; show it samples.",

@@ -18,7 +18,7 @@ from assets.alignment.scoring import token_log_probs
 from assets.alignment.spectrum_sequences import Drawn, Process, SpectrumSequence, of_drawn
 from assets.alignment.spectrum_turns import Family, Turns, turns_of
 from assets.compute import LIBRARIES, Dtype, load_model, prepare
-from assets.evaluation.verified_accuracy import mean
+from assets.evaluation.intervals import mean
 from assets.opinion_tables import OpinionTable, read_opinions, still_told
 from assets.rows import read_rows, write_rows
 from assets.synthesis.respondent_sequences import (

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from assets.evaluation.intervals import wilson
+
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 FEWEST = 5
@@ -65,17 +67,6 @@ def interval(values: Array, draws: int, source: np.random.Generator) -> tuple[fl
     drawn = source.integers(len(values), size=(draws, len(values)))
     low, high = np.percentile(values[drawn].mean(axis=1), [2.5, 97.5])
     return float(low), float(high)
-
-
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share of `n`, which is not a point where all or none are right.
-
-    Wilson (1927). Ties count half, so that the share need not be a whole number of n.
-    """
-    z = 1.959964
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    margin = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    return max(0.0, middle - margin), min(1.0, middle + margin)
 
 
 def by_length(longer: Array) -> float:

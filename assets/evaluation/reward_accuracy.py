@@ -11,6 +11,7 @@ from pydantic import Field
 from assets.alignment.preferences import Pair, read_pairs
 from assets.alignment.reward_scoring import Scorer, load_scorer, require_reward_model
 from assets.compute import LIBRARIES, Dtype, prepare
+from assets.evaluation.intervals import wilson
 from assets.rows import write_rows
 from registry.errors import MethodError
 from registry.method import Method, Role
@@ -73,7 +74,6 @@ def results_of(
         disputed,
         interval,
         right,
-        wilson,
     )
 
     source = np.random.default_rng(seed)

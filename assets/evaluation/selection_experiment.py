@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from assets.alignment import fine_tuning
-from assets.alignment.fine_tuning import TuningParams, tune
+from assets.alignment import training
+from assets.alignment.fine_tuning import tune
 from assets.alignment.sft import sort_out
+from assets.alignment.training import Tell, TuningParams
 from assets.compute import LIBRARIES, load_model, load_weights, prepare, save_model
 from assets.evaluation.tasks import Row, Scored, floor, require_tasks, score_tasks
 from assets.rows import ROWS, read_rows, write_rows
@@ -114,11 +115,13 @@ def run(context: Context) -> None:
     steps = params.tuning.steps
     for done, unit in enumerate(units):
 
-        def told(step: int, loss: float, done: int = done, arm: str = unit.arm) -> None:
-            curve = {f"loss_{arm}": loss}
+        def tell(
+            step: int, figures: Mapping[str, float], done: int = done, arm: str = unit.arm
+        ) -> None:
+            curve = {f"loss_{arm}": figures["loss"]}
             context.progress(done * steps + step, len(units) * steps, **curve)
 
-        found[unit] = _measure(context, params, unit, arms.get(unit.arm, []), tasks, told)
+        found[unit] = _measure(context, params, unit, arms.get(unit.arm, []), tasks, tell)
     _write(context, params, found, tasks)
 
 
@@ -128,7 +131,7 @@ def _measure(
     unit: Unit,
     rows: Sequence[Row],
     tasks: Sequence[Row],
-    told: Callable[[int, float], None],
+    tell: Tell,
 ) -> list[Scored]:
     """One model's scores, from an earlier attempt where it came so far."""
     path = context.work / "units" / f"{unit.name}.json"
@@ -151,7 +154,7 @@ def _measure(
             )
         tuned, _ = tune(
             model, tokenizer, sequences, params.tuning, seed=unit.seed, device=context.device,
-            folder=scratch / "trainer", progress=told,
+            folder=scratch / "trainer", tell=tell,
         )  # fmt: skip
         files = scratch / "model"
         save_model(tuned, tokenizer, files)
@@ -326,5 +329,5 @@ method = Method(
         ),
     },
     use="train-sft",
-    libraries=(*LIBRARIES, *fine_tuning.LIBRARIES, *TASK_LIBRARIES, "matplotlib", "polars"),
+    libraries=(*LIBRARIES, *training.LIBRARIES, *TASK_LIBRARIES, "matplotlib", "polars"),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from assets.compute import LIBRARIES, Dtype, load_model, prepare
+from assets.evaluation.intervals import mean, wilson
 from assets.evaluation.tasks import Row, Scored, floor, require_tasks, score_tasks
 from assets.rows import ROWS, read_rows, write_rows
 from assets.sources.verifiers import LIBRARIES as TASK_LIBRARIES
@@ -34,26 +35,6 @@ class Params(Frozen):
     """The number format of the model."""
 
 
-def share(right: int, n: int) -> tuple[float, float, float]:
-    """A share with Wilson's 95 % interval."""
-    from scipy.stats import binomtest
-
-    found = binomtest(right, n).proportion_ci(method="wilson")
-    return right / n, float(found.low), float(found.high)
-
-
-def mean(values: Sequence[float]) -> tuple[float, float, float]:
-    """A mean with its 95 % interval by Student's t; of one value, the value."""
-    import numpy as np
-    from scipy.stats import t
-
-    middle = float(np.mean(values))
-    if len(values) == 1:
-        return middle, middle, middle
-    margin = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-    return middle, middle - margin, middle + margin
-
-
 def results_of(scored: Sequence[Scored], rows: Sequence[Row], about: str) -> list[Result]:
     """The figures, over all tasks and for each kind."""
     floors = floor(rows)
@@ -61,7 +42,8 @@ def results_of(scored: Sequence[Scored], rows: Sequence[Row], about: str) -> lis
     for name in [ALL, *floors]:
         chosen = [one for one in scored if name in (ALL, one.task)]
         lowest = sum(floors[one.task] for one in chosen) / len(chosen)
-        value, low, high = share(sum(one.correct for one in chosen), len(chosen))
+        value = sum(one.correct for one in chosen) / len(chosen)
+        low, high = wilson(value, len(chosen))
         found.append(
             Result(
                 about=about,

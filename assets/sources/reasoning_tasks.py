@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from assets.rows import LIBRARIES, REJECTED, ROWS, row_id, row_schema, write_rows
+from assets.rows import (
+    LIBRARIES,
+    REJECTED,
+    ROWS,
+    reason_schema,
+    row_id,
+    row_schema,
+    turned_away,
+    write_rows,
+)
 from assets.sources.verifiers import LIBRARIES as GENERATOR_LIBRARIES
 from assets.sources.verifiers import REFUSED, require_task, verify, write_entry
 from registry.artifact import digest_of
@@ -204,8 +213,6 @@ def _reason(row: dict[str, Any], longest: int, seen: dict[str, str]) -> str:
 
 def run(context: Context) -> None:
     """Draws the tasks."""
-    import polars
-
     params = context.typed(Params)
     parts = [(generator, level) for generator in params.generators for level in generator.levels]
     rows: list[dict[str, Any]] = []
@@ -214,16 +221,15 @@ def run(context: Context) -> None:
     for done, (generator, level) in enumerate(parts, 1):
         for row, reason in draw(generator, level, context.seed, params.longest_prompt, seen):
             if reason:
-                cause = seen[row["prompt"]]
-                rejected.append({**row, "reason": reason, "score": None, "caused_by": cause})
+                away = turned_away(row["row_id"], reason, caused_by=seen[row["prompt"]])
+                rejected.append({**row, **away})
             else:
                 rows.append(row)
         context.progress(done, len(parts))
     if not rows:
         raise MethodError("no generator gave a row that can be kept", mend="raise `longest_prompt`")
-    why = {"reason": polars.String, "score": polars.Float64, "caused_by": polars.String}
     write_rows(context.out / ROWS, rows, task_schema())
-    write_rows(context.out / REJECTED, rejected, task_schema() | why)
+    write_rows(context.out / REJECTED, rejected, task_schema() | reason_schema())
 
 
 method = Method(

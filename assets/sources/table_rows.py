@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
-from assets.rows import REJECTED, ROWS, row_id, row_schema, write_rows
+from assets.rows import REJECTED, ROWS, reason_schema, row_id, row_schema, turned_away, write_rows
 from registry.errors import MethodError, Place, Problem, ProblemsError, UsageError
 from registry.strict_yaml import nearest
 from registry.typed import Frozen
@@ -274,17 +274,15 @@ def write_table_rows(
             reason = _reason(row, found, params, seen)
             seen.setdefault(row["row_id"], row["row_id"])
             if reason:
-                why = {"reason": reason, "score": None, "caused_by": row["row_id"]}
-                rejected.append({**row, **why})
+                rejected.append({**row, **turned_away(row["row_id"], reason)})
             else:
                 rows.append(row)
     if not rows:
         first = f"; the first was left out since {rejected[0]['reason']}" if rejected else ""
         raise MethodError(f"no row can be used{first}", where=", ".join(tables))
     schema = row_schema() | {"line": polars.Int64} | _kept_schema(rows + rejected, params)
-    why = {"reason": polars.String, "score": polars.Float64, "caused_by": polars.String}
     write_rows(out / ROWS, rows, schema)
-    write_rows(out / REJECTED, rejected, schema | why)
+    write_rows(out / REJECTED, rejected, schema | reason_schema())
 
 
 def _row(found: Mapping[str, Any], source: str, columns: RowColumns) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from assets.rows import REJECTED, row_id, write_rows
+from assets.rows import REJECTED, reason_schema, row_id, write_rows
 from assets.sources.reasoning_tasks import task_schema
 from assets.synthesis.journal import Progress
 from registry.errors import MethodError
@@ -143,12 +143,9 @@ def read_pool(rows: Sequence[Row], where: str) -> list[Row]:
 
 def write_rejected(files: Path, candidates: Iterable[Candidate]) -> None:
     """Writes the candidates that are left out, with reason, score and cause."""
-    import polars
-
-    why = {"reason": polars.String, "score": polars.Float64, "caused_by": polars.String}
     rows = [
         {**c.row, "reason": c.reason, "score": c.score, "caused_by": c.caused_by}
         for c in candidates
         if c.reason is not None
     ]
-    write_rows(files / REJECTED, rows, candidate_schema() | why)
+    write_rows(files / REJECTED, rows, candidate_schema() | reason_schema())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 from assets.compute import load_model
 from assets.option_prompt import (
@@ -28,6 +30,14 @@ PLANTED = {
     "north": {"Tea or coffee?": (0.9, 0.1), "Hot or cold?": (0.1, 0.2, 0.7)},
     "south": {"Tea or coffee?": (0.2, 0.8), "Hot or cold?": (0.6, 0.3, 0.1)},
 }
+
+
+@pytest.fixture(autouse=True)
+def _anew() -> Iterator[None]:
+    """accelerate keeps one state a process, and its first precision."""
+    AcceleratorState._reset_state()
+    yield
+    AcceleratorState._reset_state()
 
 
 @pytest.fixture(scope="session")

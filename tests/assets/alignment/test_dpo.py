@@ -14,10 +14,10 @@ from accelerate.state import AcceleratorState
 
 from assets.alignment import dpo
 from assets.alignment.dpo import Collator, losses, preference_loss, rows_of, token_logs
-from assets.alignment.preference_training import settings
 from assets.alignment.preferences import read_pairs, sort_pairs
 from assets.alignment.reward_model import Params as RewardParams
 from assets.alignment.reward_model import run as make_reward_model
+from assets.alignment.training import settings
 from assets.compute import load_weights, save_model
 from registry.errors import MethodError
 from tests.assets.pairs import colours, pair, write_pairs
@@ -31,14 +31,6 @@ PARAMS = dpo.Params(
 )  # fmt: skip
 LOSSES = [0.6931, 0.6027, 0.5081, 0.4139, 0.3615, 0.2957]
 """The preference part of `PARAMS` on the six colours, all weights at 1e-4: it must stay."""
-
-
-@pytest.fixture(autouse=True)
-def _anew():
-    """accelerate keeps one state a process, and its first precision."""
-    AcceleratorState._reset_state()
-    yield
-    AcceleratorState._reset_state()
 
 
 @pytest.fixture(scope="module")

@@ -44,14 +44,6 @@ PARAMS = grpo.Params(
 )  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def _anew():
-    """accelerate keeps one state a process, and its first precision."""
-    AcceleratorState._reset_state()
-    yield
-    AcceleratorState._reset_state()
-
-
 def task_row(question: str, answer: str, task: str = "chain_sum") -> dict:
     entry = {"question": question, "answer": answer, "metadata": {}}
     return {

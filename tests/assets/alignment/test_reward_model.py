@@ -40,14 +40,6 @@ LOSSES = [0.6931, 0.6608, 0.5702, 0.4940, 0.3738, 0.3232]
 """Of `PARAMS` on the six colours, all weights: the trajectory that must stay."""
 
 
-@pytest.fixture(autouse=True)
-def _anew():
-    """accelerate keeps one state a process, and its first precision."""
-    AcceleratorState._reset_state()
-    yield
-    AcceleratorState._reset_state()
-
-
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
     return write_pairs(tmp_path_factory.mktemp("pairs"), colours())

@@ -11,7 +11,6 @@ from dataclasses import replace
 import polars
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from transformers import set_seed
 
 from assets.alignment import rlp
@@ -31,14 +30,6 @@ PARAMS = rlp.Params(
     steps=4, prefixes=4, thoughts=4, thought_tokens=3, adapter_rank=0, learning_rate=1e-3,
     least_context=5, checkpoint_every=2, weights_dtype="float32",
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _anew():
-    """accelerate keeps one state a process, and its first precision."""
-    AcceleratorState._reset_state()
-    yield
-    AcceleratorState._reset_state()
 
 
 @pytest.fixture

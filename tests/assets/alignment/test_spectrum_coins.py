@@ -13,9 +13,10 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from assets.alignment.fine_tuning import TuningParams, tune
+from assets.alignment.fine_tuning import tune
 from assets.alignment.spectrum_sequences import Process, Sample, SequenceShape, deal, sort_out
 from assets.alignment.spectrum_turns import turns_of
+from assets.alignment.training import TuningParams
 from assets.option_prompt import pad_left
 from tests.assets.alignment.toy_tokenizer import CHATML, toy
 
@@ -88,7 +89,7 @@ def test_training_shrinks_the_divergence_from_laplaces_rule(build):
     before = divergence(model, tokenizer, unseen)
     trained, _ = tune(
         model, tokenizer, [one.tokens for one in learned], PARAMS,
-        seed=0, device="cpu", folder=build(PARAMS).work, progress=lambda *_: None,
+        seed=0, device="cpu", folder=build(PARAMS).work, tell=lambda *_: None,
     )  # fmt: skip
     after = divergence(trained, tokenizer, unseen)
     assert before > 0.9 * half_and_half()

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from assets.evaluation.intervals import wilson
 from assets.evaluation.pair_agreement import (
     against_random,
     bins_of,
@@ -17,7 +18,6 @@ from assets.evaluation.pair_agreement import (
     disputed,
     interval,
     right,
-    wilson,
 )
 
 

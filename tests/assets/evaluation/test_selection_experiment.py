@@ -10,7 +10,7 @@ import numpy as np
 import polars
 import pytest
 
-from assets.alignment.fine_tuning import TuningParams
+from assets.alignment.training import TuningParams
 from assets.evaluation import selection_experiment as experiment
 from assets.evaluation.tasks import Scored
 from assets.rows import ROWS
