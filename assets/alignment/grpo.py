@@ -11,6 +11,7 @@ languages and the off-limits topics of profiles, so that what it makes rests on 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
@@ -30,7 +31,7 @@ from assets.alignment.reward_terms import (
     name_of,
 )
 from assets.alignment.reward_values import Asked
-from assets.alignment.training import merged, save_trained, told, with_adapter
+from assets.alignment.training import Tell, merged, save_trained, told, with_adapter
 from assets.compute import LIBRARIES, load_weights, prepare
 from assets.diversity.encoder import LIBRARIES as ENCODER_LIBRARIES
 from assets.diversity.encoder import load_encoder
@@ -42,6 +43,8 @@ from registry.errors import MethodError
 from registry.method import Method, Role
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from registry.context import Context
 
 _SMALLEST = 3
@@ -80,15 +83,33 @@ class Params(GrpoTraining):
         return self
 
 
-def run(context: Context) -> None:
-    """Trains the policy, and saves it beside its curves and samples."""
+@dataclass(frozen=True)
+class Reinforced:
+    """What came of a training."""
+
+    model: Any
+    """Without its adapter, as it is saved."""
+    tokenizer: Any
+    names: list[str]
+    """The rewards."""
+    curves: list[dict[str, Any]]
+    samples: list[dict[str, Any]]
+    rejected: Sequence[dict[str, Any]]
+
+
+def reinforce(
+    context: Context,
+    params: Params,
+    files: Path,
+    folder: Path,
+    tell: Tell,
+    callbacks: Sequence[Any] = (),
+) -> Reinforced:
+    """Trains the model in `files`; checkpoints lie in `folder`, from which a killed run goes on."""
     from transformers import set_seed
 
-    params = context.typed(Params)
-    require_means(context, params.rewards)
-    require_language_model(context.input("base"))
     device = prepare(context)
-    model, tokenizer = load_weights(context.input("base").files, device, params.loads_as)
+    model, tokenizer = load_weights(files, device, params.loads_as)
     topics = _topics(context)
     reader = Reader(
         tokenizer=tokenizer,
@@ -110,15 +131,33 @@ def run(context: Context) -> None:
         params=params,
         seed=context.seed,
         device=context.device,
-        folder=context.work,
+        folder=folder,
     )
     trainer = build_trainer(policy, tokenizer, course, ends)
-    curves = train(trainer, course, told(context, params.steps))
-    trained = merged(trainer.accelerator.unwrap_model(trainer.model), params)
-    drawn = panels(curves, course.names)
-    save_trained(context, trained, tokenizer, curves, drawn, "rewards.png")
-    write_rows(context.out / "samples.parquet", read_samples(course))
-    write_left_out(context.out, material.rejected)
+    for callback in callbacks:
+        trainer.add_callback(callback)
+    curves = train(trainer, course, tell)
+    return Reinforced(
+        model=merged(trainer.accelerator.unwrap_model(trainer.model), params),
+        tokenizer=tokenizer,
+        names=course.names,
+        curves=curves,
+        samples=read_samples(course),
+        rejected=material.rejected,
+    )
+
+
+def run(context: Context) -> None:
+    """Trains the policy, and saves it beside its curves and samples."""
+    params = context.typed(Params)
+    require_means(context, params.rewards)
+    require_language_model(context.input("base"))
+    files, tell = context.input("base").files, told(context, params.steps)
+    made = reinforce(context, params, files, context.work, tell)
+    drawn = panels(made.curves, made.names)
+    save_trained(context, made.model, made.tokenizer, made.curves, drawn, "rewards.png")
+    write_rows(context.out / "samples.parquet", made.samples)
+    write_left_out(context.out, made.rejected)
 
 
 def ends_of(model: Any, tokenizer: Any, *, end_of_line: bool) -> frozenset[int]:

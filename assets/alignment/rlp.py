@@ -13,7 +13,8 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ from assets.alignment.thoughts import (
     thought_log_probs,
     worth,
 )
-from assets.alignment.training import AdapterChoice, merged, save_trained, with_adapter
+from assets.alignment.training import AdapterChoice, Tell, merged, save_trained, with_adapter
 from assets.compute import LIBRARIES, load_weights, prepare
 from assets.rows import ROWS, read_rows, turned_away, write_left_out
 from assets.synthesis.sampling import Sampling, seed_of
@@ -184,6 +185,7 @@ def step(learner: Learner, asked: Sequence[Moment], number: int) -> dict[str, fl
         "clipped": float(clipped),
         "gradient_norm": float(norm),
         "thought_tokens": sum(lengths) / len(lengths),
+        "tokens": sum(len(one.drawn_after) + len(one.tokens) for one in thoughts),
     }
 
 
@@ -223,13 +225,27 @@ def marks_of(tokenizer: Any, params: Params) -> Marks:
 
 
 def train(
-    learner: Learner, texts: Sequence[Sequence[int]], checkpoint: Path, tell: Any
+    learner: Learner,
+    texts: Sequence[Sequence[int]],
+    checkpoint: Path,
+    tell: Tell,
+    budget: float = math.inf,
 ) -> list[dict[str, float]]:
-    """All steps, from the last checkpoint on; returns a row for each."""
+    """All steps, from the last checkpoint on; returns a row for each.
+
+    Args:
+        learner: Who learns.
+        texts: What is read, as tokens.
+        checkpoint: The file from which a killed run goes on.
+        tell: Told how far it is.
+        budget: Tokens to learn from, after which no step is begun.
+    """
     params, accelerator = learner.params, learner.accelerator
     curve = _restore(learner, checkpoint)
     mine = params.prefixes // accelerator.num_processes
     for number in range(len(curve), params.steps):
+        if sum(row["tokens"] for row in curve) >= budget:
+            break
         asked = moments(
             texts, params.prefixes, params.least_context, params.longest_context,
             params.target_tokens, seed_of(learner.seed, f"step {number}"),
@@ -304,7 +320,7 @@ def run(context: Context) -> None:
         )
     learner = build(params, model, tokenizer, context.seed, context.device)
 
-    def tell(done: int, figures: dict[str, float]) -> None:
+    def tell(done: int, figures: Mapping[str, float]) -> None:
         shown = {name: figures[name] for name in ("reward", "value")}
         context.progress(done, params.steps, **shown)
 

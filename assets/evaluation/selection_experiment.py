@@ -1,35 +1,41 @@
 """Does it matter which rows a model learns from? One model, one budget, several choices of rows.
 
 Each choice ("arm") gives the same number of rows and the same steps, for several seeds; each model
-so trained is measured on tasks of kinds that none of the rows has, and then forgotten. Every pair
-of arm and seed is kept as it ends, so that a run that was stopped repeats none of them.
-
-Seeds are averaged first. Intervals are over tasks, drawn anew within each kind; differences are
-taken task by task.
+so trained is measured on tasks of kinds that none of the rows has, and then forgotten.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from assets.alignment import training
 from assets.alignment.fine_tuning import tune
 from assets.alignment.sft import sort_out
 from assets.alignment.training import Tell, TuningParams
-from assets.compute import LIBRARIES, load_model, load_weights, prepare, save_model
-from assets.evaluation.tasks import Row, Scored, floor, require_tasks, score_tasks
+from assets.compute import LIBRARIES, load_weights, prepare, save_model
+from assets.evaluation.arms import (
+    ACCURACY,
+    BASE,
+    Found,
+    Unit,
+    draw,
+    in_lines,
+    measured,
+    results_of,
+    rows_of,
+    score_model,
+)  # fmt: skip
+from assets.evaluation.tasks import Row, Scored, floor, require_tasks
 from assets.rows import ROWS, read_rows, write_rows
 from assets.sources.verifiers import LIBRARIES as TASK_LIBRARIES
 from assets.synthesis.sampling import Sampling
-from registry.artifact import write_atomically
 from registry.errors import MethodError
 from registry.method import Method, Role
 from registry.results import Result, Results
@@ -38,11 +44,7 @@ from registry.typed import Frozen
 if TYPE_CHECKING:
     from registry.context import Context, Input
 
-Array = NDArray[np.float64]
-BASE = "base"
-"""The arm that learns nothing."""
-_METRICS = {"verified accuracy": False, "nats per token of the reference answer": True}
-"""What is measured, and whether lower is better."""
+PART = "held-out tasks"
 
 
 class Params(Frozen):
@@ -60,19 +62,6 @@ class Params(Frozen):
     """Tasks that are put at once."""
     resamples: int = Field(default=2000, ge=100)
     """Draws of new tasks, for the intervals."""
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One model of the experiment."""
-
-    arm: str
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """What it is known by."""
-        return f"{self.arm}-{self.seed}"
 
 
 def choose(rows: Sequence[Row], count: int, seed: int, arm: str) -> list[Row]:
@@ -121,7 +110,9 @@ def run(context: Context) -> None:
             curve = {f"loss_{arm}": figures["loss"]}
             context.progress(done * steps + step, len(units) * steps, **curve)
 
-        found[unit] = _measure(context, params, unit, arms.get(unit.arm, []), tasks, tell)
+        rows = arms.get(unit.arm, [])
+        measure = partial(_measure, context, params, unit, rows, tasks, tell)
+        found[unit] = measured(context.work / "units", unit, measure)
     _write(context, params, found, tasks)
 
 
@@ -133,10 +124,7 @@ def _measure(
     tasks: Sequence[Row],
     tell: Tell,
 ) -> list[Scored]:
-    """One model's scores, from an earlier attempt where it came so far."""
-    path = context.work / "units" / f"{unit.name}.json"
-    if path.is_file():
-        return [Scored(**one) for one in json.loads(path.read_bytes())]
+    """Trains one model and scores it."""
     device = prepare(context)
     base: Input = context.input("base")
     files, scratch = base.files, context.work / "unit"
@@ -158,86 +146,18 @@ def _measure(
         )  # fmt: skip
         files = scratch / "model"
         save_model(tuned, tokenizer, files)
-    model, tokenizer = load_model(files, device, "bfloat16")
-    scored = score_tasks(
-        context, model, tokenizer, tasks, params.sampling, batch_size=params.batch_size,
-        folder=scratch / "answers", progress=lambda _done, _total: None,
-    )  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps([one.to_row() for one in scored]).encode())
+    scored = score_model(context, files, tasks, params.sampling, params.batch_size, scratch)
     shutil.rmtree(scratch, ignore_errors=True)
     return scored
 
 
-def table(found: Mapping[Unit, Sequence[Scored]], arm: str, metric: str) -> Array:
-    """What an arm's models reached on each task, averaged over seeds."""
-    runs = [scored for unit, scored in found.items() if unit.arm == arm]
-    values = [[one.correct if metric == "verified accuracy" else one.nats for one in scored]
-              for scored in runs]  # fmt: skip
-    averaged: Array = np.asarray(values, dtype=np.float64).mean(axis=0)
-    return averaged
-
-
-def redraw(kinds: Sequence[str], draws: int, seed: int) -> NDArray[np.int64]:
-    """New tasks, as many of each kind as there were; shape (draws, tasks)."""
-    source = np.random.default_rng(seed)
-    names = np.asarray(kinds)
-    parts = []
-    for kind in sorted(set(kinds)):
-        places = np.flatnonzero(names == kind)
-        parts.append(source.choice(places, size=(draws, len(places))))
-    return np.concatenate(parts, axis=1)
-
-
-def interval(values: Array, drawn: NDArray[np.int64]) -> tuple[float, float, float]:
-    """The mean over tasks and its 95 % interval."""
-    low, high = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
-    return float(values.mean()), float(low), float(high)
-
-
-def results_of(
-    params: Params, found: Mapping[Unit, Sequence[Scored]], tasks: Sequence[Row], seed: int
-) -> Iterator[Result]:
-    """Each arm's figures, and how they differ from those of the first arm."""
-    arms = list(dict.fromkeys(unit.arm for unit in found))
-    compared = [arm for arm in arms if arm != BASE]
-    drawn = redraw([row["task"] for row in tasks], params.resamples, seed)
-    for metric, lower in _METRICS.items():
-        values = {arm: table(found, arm, metric) for arm in arms}
-        for arm in arms:
-            value, low, high = interval(values[arm], drawn)
-            beside = {other: float(values[other].mean()) for other in arms if other != arm}
-            yield Result(
-                about=arm, slice="held-out tasks", metric=metric, lower_is_better=lower,
-                value=value, low=low, high=high, items=len(tasks), beside=beside,
-            )  # fmt: skip
-        for arm in compared[1:]:
-            value, low, high = interval(values[arm] - values[compared[0]], drawn)
-            yield Result(
-                about=arm, slice="held-out tasks", metric=f"{metric}, minus {compared[0]}",
-                lower_is_better=lower, value=value, low=low, high=high, items=len(tasks),
-                beside={},
-            )  # fmt: skip
-
-
 def informative(results: Sequence[Result], lowest: float) -> bool:
     """Whether the base model's accuracy can be told from that of not reading the question."""
-    base = next(r for r in results if r.about == BASE and r.metric == "verified accuracy")
+    base = next(r for r in results if r.about == BASE and r.metric == ACCURACY)
     return base.low > lowest
 
 
-def by_seed(found: Mapping[Unit, Sequence[Scored]], arm: str, metric: str) -> list[float]:
-    """An arm's figure for each of its seeds."""
-    return [
-        float(table({unit: scored}, arm, metric).mean())
-        for unit, scored in found.items()
-        if unit.arm == arm
-    ]
-
-
-def markdown(
-    params: Params, found: Mapping[Unit, Sequence[Scored]], results: Sequence[Result], lowest: float
-) -> str:
+def markdown(params: Params, found: Found, results: Sequence[Result], lowest: float) -> str:
     """The figures as a page."""
     head = (
         f"Each model learned from {params.rows} rows in {params.tuning.steps} steps; "
@@ -246,13 +166,7 @@ def markdown(
     )
     lines = [head, "", "| rows chosen by | metric | value | 95 % interval | seeds | tasks |"]
     lines.append("|---|---|---|---|---|---|")
-    for r in results:
-        seeds = by_seed(found, r.about, r.metric) if r.metric in _METRICS else []
-        shown = " ".join(f"{value:.3f}" for value in seeds)
-        lines.append(
-            f"| {r.about} | {r.metric} | {r.value:.3f} | {r.low:.3f} to {r.high:.3f} | {shown} "
-            f"| {r.items} |"
-        )
+    lines += in_lines(found, results)
     lines += ["", f"Always giving the commonest answer of a kind gets {lowest:.3f} right."]
     if not informative(results, lowest):
         why = (
@@ -266,18 +180,13 @@ def markdown(
 def _write(
     context: Context,
     params: Params,
-    found: Mapping[Unit, Sequence[Scored]],
+    found: Found,
     tasks: Sequence[Row],
 ) -> None:
-    rows: list[dict[str, Any]] = [
-        {"arm": unit.arm, "seed": unit.seed, **one.to_row(), "parents": [one.row_id]}
-        for unit, scored in found.items()
-        for one in scored
-    ]
-    write_rows(context.out / "scores.parquet", rows)
+    write_rows(context.out / "scores.parquet", rows_of(found))
     floors = floor(tasks)
     lowest = sum(floors[row["task"]] for row in tasks) / len(tasks)
-    results = list(results_of(params, found, tasks, context.seed))
+    results = list(results_of(found, tasks, PART, params.resamples, context.seed))
     Results(results=tuple(results)).write(context.out)
     (context.out / "table.md").write_text(
         markdown(params, found, results, lowest), encoding="utf-8"
@@ -285,34 +194,7 @@ def _write(
     headline = {f"{r.about}: {r.metric}": r.value for r in results if "minus" not in r.metric}
     headline["always the commonest answer"] = lowest
     (context.out / "headline.json").write_text(json.dumps(headline, indent=2) + "\n")
-    (context.out / "arms.png").write_bytes(_draw(results))
-
-
-def _draw(results: Sequence[Result]) -> bytes:
-    """A panel for each metric, an arm a line, with its interval."""
-    from io import BytesIO
-
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3), layout="constrained")
-    FigureCanvasAgg(figure)
-    for axis, metric in zip(figure.subplots(1, 2), _METRICS, strict=True):
-        shown = [r for r in results if r.metric == metric][::-1]
-        axis.errorbar(
-            [r.value for r in shown],
-            range(len(shown)),
-            xerr=[[r.value - r.low for r in shown], [r.high - r.value for r in shown]],
-            fmt="o",
-            color="#30638e",
-            capsize=3,
-        )
-        axis.set_yticks(range(len(shown)), [r.about for r in shown], fontsize=8)
-        axis.set_title(metric, fontsize=9)
-        axis.grid(axis="x", alpha=0.3)
-    out = BytesIO()
-    figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
-    return out.getvalue()
+    (context.out / "arms.png").write_bytes(draw(results))
 
 
 method = Method(

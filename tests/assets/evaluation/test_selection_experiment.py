@@ -11,6 +11,7 @@ import polars
 import pytest
 
 from assets.alignment.training import TuningParams
+from assets.evaluation import arms
 from assets.evaluation import selection_experiment as experiment
 from assets.evaluation.tasks import Scored
 from assets.rows import ROWS
@@ -19,7 +20,7 @@ from assets.sources.reasoning_tasks import TaskGenerator
 from assets.synthesis.sampling import Sampling
 from registry.context import Input
 from registry.errors import MethodError
-from registry.results import read_results
+from registry.results import Result, read_results
 
 pytestmark = pytest.mark.filterwarnings(  # peft 0.21 asks transformers 5.23 by the old name
     "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
@@ -70,22 +71,22 @@ def test_every_model_gets_the_same_number_of_rows():
 
 def test_seeds_are_averaged_before_anything_else():
     found = {
-        experiment.Unit("a", 0): [one("1", "x", correct=True), one("2", "x")],
-        experiment.Unit("a", 1): [one("1", "x"), one("2", "x")],
+        arms.Unit("a", 0): [one("1", "x", correct=True), one("2", "x")],
+        arms.Unit("a", 1): [one("1", "x"), one("2", "x")],
     }
-    assert experiment.table(found, "a", "verified accuracy").tolist() == [0.5, 0]
-    assert experiment.by_seed(found, "a", "verified accuracy") == [0.5, 0]
+    assert arms.table(found, "a", "verified accuracy").tolist() == [0.5, 0]
+    assert arms.by_seed(found, "a", "verified accuracy") == [0.5, 0]
 
 
 def test_new_tasks_are_drawn_within_their_kind():
-    places = experiment.redraw(["x", "y", "x", "y", "y"], 50, 0)
+    places = arms.redraw(["x", "y", "x", "y", "y"], 50, 0)
     kinds = np.array(["x", "y", "x", "y", "y"])[places]
     assert (kinds == "x").sum(axis=1).tolist() == [2] * 50
 
 
 def test_an_interval_of_equal_tasks_is_a_point():
-    places = experiment.redraw(["x"] * 5, 200, 0)
-    assert experiment.interval(np.full(5, 0.25), places) == (0.25, 0.25, 0.25)
+    places = arms.redraw(["x"] * 5, 200, 0)
+    assert arms.interval(np.full(5, 0.25), places) == (0.25, 0.25, 0.25)
 
 
 def test_differences_are_taken_task_by_task():
@@ -93,12 +94,12 @@ def test_differences_are_taken_task_by_task():
     hard = [one(str(i), "x", nats=float(i)) for i in range(8)]
     easier = [one(str(i), "x", nats=float(i) - 0.5) for i in range(8)]
     found = {
-        experiment.Unit("base", 0): hard,
-        experiment.Unit("random", 0): hard,
-        experiment.Unit("chosen", 0): easier,
+        arms.Unit("base", 0): hard,
+        arms.Unit("random", 0): hard,
+        arms.Unit("chosen", 0): easier,
     }
     tasks = [{"task": "x", "answer": "1"} for _ in range(8)]
-    results = list(experiment.results_of(PARAMS, found, tasks, 0))
+    results = list(arms.results_of(found, tasks, "held-out tasks", 100, 0))
     metric = "nats per token of the reference answer, minus random"
     (difference,) = [r for r in results if r.metric == metric]
     assert (difference.value, difference.low, difference.high) == (-0.5, -0.5, -0.5)
@@ -106,7 +107,7 @@ def test_differences_are_taken_task_by_task():
 
 def test_a_base_at_the_floor_is_said_to_be_uninformative():
     def result(low: float):
-        return experiment.Result(
+        return Result(
             about="base", slice="", metric="verified accuracy", lower_is_better=False,
             value=0.3, low=low, high=0.4, items=10, beside={},
         )  # fmt: skip
