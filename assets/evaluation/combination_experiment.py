@@ -93,7 +93,8 @@ class Params(Frozen):
     @model_validator(mode="after")
     def _budget_decides(self) -> Self:
         for name in ("sft", "grpo", "rlp"):
-            if "steps" in getattr(self, name).model_fields_set:
+            own = getattr(self, name)
+            if own.steps != type(own).model_fields["steps"].default:
                 raise ValueError(f"`{name}.steps` follows from `tokens`; leave it out")
         if self.sft.packing:
             raise ValueError("packed rows hide how many tokens a step has; leave `packing` out")
