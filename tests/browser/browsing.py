@@ -148,6 +148,19 @@ class Browser:
 
         self._wait(clicked, f"{text!r} cannot be clicked", seconds)
 
+    def open(self, text: str, dialog: str, seconds: float = 60) -> None:
+        """Clicks what carries a text until a dialog is there: a new page may not listen yet."""
+
+        def opened() -> bool:
+            if self.driver.find_elements("xpath", dialog):
+                return True
+            found = self._shown(text, "")
+            if found and found.is_enabled():
+                found.click()
+            return False
+
+        self._wait(opened, f"{text!r} opens nothing", seconds)
+
     def picture(self, name: str) -> Path:
         """Keeps what is to be seen now."""
         path = self.pictures / f"{name}.png"

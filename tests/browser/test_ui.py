@@ -96,7 +96,7 @@ def browser(team: Team) -> Iterator[Browser]:
 
 def materialise(browser: Browser, community: str) -> None:
     """Launches what the page shows for one community, in the dialog that its button opens."""
-    browser.click("Materialize")
+    browser.open("Materialize", DIALOG)
     browser.click("Select a partition", within=DIALOG)
     browser.click(community, within="//*[@title]")
     browser.picture("launching")
