@@ -69,6 +69,8 @@ def main() -> None:
     """Runs the command line; every failure becomes a message and an exit code."""
     try:
         code = app(standalone_mode=False)
+        if code == ExitCode.INTERRUPTED:  # typer makes an exit code of Ctrl-C
+            raise KeyboardInterrupt
     except ChorusError as error:
         sys.stderr.write(f"{error}\n")
         code = error.exit_code

@@ -98,6 +98,7 @@ def _print(attempts: Sequence[Attempt]) -> None:
 
 def _row(attempt: Attempt) -> tuple[str, ...]:
     run, standing, speed = attempt.run, attempt.standing, attempt.tokens_per_second
+    why = run.message.partition("\n")[0].removeprefix(f"{run.node}: ")
     return (
         str(attempt.number),
         run.started[:19].replace("T", " "),
@@ -106,7 +107,7 @@ def _row(attempt: Attempt) -> tuple[str, ...]:
         f"{standing.done}/{standing.total}" if standing.total is not None else "",
         standing.figure,
         f"{speed:,.0f}" if speed is not None else "",
-        run.outcome + (f": {run.message.splitlines()[0]}" if run.message else ""),
+        f"{run.outcome}: {why}" if why else run.outcome,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -24,6 +25,10 @@ PLAIN_SECONDS = 30.0
 _BAR_SECONDS = 0.5
 _NAME = 26
 """Characters of a node's name beside its bar, so that all fits into 80 columns."""
+_OTHER_BARS = ("dvc.progress", "dvc_data.callbacks")
+"""Loggers whose level says whether DVC draws bars of its own."""
+_FIELDS = {"steps": 0, "figure": 62, "speed": 78, "left": 50}
+"""What stands behind a bar, and from how many columns on."""
 
 
 class Voice:
@@ -100,6 +105,8 @@ class _Bars:
         from rich.progress import BarColumn, Progress, TextColumn
         from rich.table import Column
 
+        console = Console(stderr=True)
+
         def text(field: str, justify: Any = "right") -> TextColumn:
             column = Column(no_wrap=True, overflow="ellipsis")
             return TextColumn(f"{{task.fields[{field}]}}", "default", justify, False, None, column)
@@ -107,12 +114,11 @@ class _Bars:
         self._progress = Progress(
             text("name", "left"),
             BarColumn(bar_width=None, table_column=Column(min_width=4, ratio=1)),
-            text("steps"),
-            text("figure"),
-            text("speed"),
-            text("left"),
-            console=Console(stderr=True),
+            *(text(field) for field, least in _FIELDS.items() if console.width >= least),
+            console=console,
             transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
             expand=True,
         )
         self._tasks: dict[str, Any] = {}
@@ -123,6 +129,8 @@ class _Bars:
         """Draws. A request to end is taken as an interrupt, so that the cursor comes back."""
         if threading.current_thread() is threading.main_thread():
             self._former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for name in _OTHER_BARS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self._progress.start()
 
     def stop(self) -> None:
