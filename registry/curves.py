@@ -62,10 +62,11 @@ Draw = Callable[[str, Mapping[str, Mapping[str, Curve]]], bytes]
 def attempts_of(state: Path, node: str, last: int = 0) -> list[Attempt]:
     """The attempts to make a node with their curves, oldest first; all, or only the `last`."""
     numbered = list(enumerate(runs_of(state, node), 1))
-    return [_attempt(state, number, run) for number, run in numbered[-last:]]
+    return [read_attempt(state, run, number) for number, run in numbered[-last:]]
 
 
-def _attempt(state: Path, number: int, run: Run) -> Attempt:
+def read_attempt(state: Path, run: Run, number: int = 1) -> Attempt:
+    """One attempt with what its method noted."""
     pace, points = Pace(), dict[str, dict[int, float]]()
     told: list[tuple[float, float]] = []
     for event in read_events(RunFiles(state / "runs" / run.node, run.id).events):
