@@ -19,8 +19,10 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from assets.alignment import opinion_sft
-from assets.alignment.examples import Example, community_weights
+from assets.alignment.adapter import enrol
+from assets.alignment.examples import Example, community_weights, read_examples
 from assets.alignment.opinion_sft import Params, batches, option_loss, rate
+from assets.option_prompt import pad_left, position_ids
 from assets.rows import read_rows
 from registry.artifact import sha256_file
 from registry.context import Context, Input
@@ -215,6 +217,44 @@ def test_the_same_seed_gives_the_same_weights(
         )
     ]
     assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize("layers", [1, 0], ids=["above a trunk", "all layers"])
+def test_logits_where_they_are_needed_give_the_same_gradients(
+    build: Build, lively_model: Path, data: dict[str, Input], layers: int
+) -> None:
+    """Beside the loss over every token of whole prompts through the whole model, in float32."""
+    params = QUICK.model_copy(update={"trained_layers": layers})
+    context = build(params, inputs={"base": lively_model, "data": list(data.values())})
+    rows = [example for rows in read_examples(context).values() for example in rows]
+    batch = list({example.prompt: example for example in rows}.values())
+    assert len({len(example.prompt) for example in batch}) > 1, "some prompts are padded"
+    pupil = enrol(context, params, [example.prompt for example in batch], 3, 1)
+    pupil.model.float()
+    hidden = {ids: pupil.trunk.hidden(ids) for ids in pupil.ids.values()}
+    pupil = replace(pupil, hidden=hidden)
+    generator = torch.Generator().manual_seed(4)
+    trained_weights = [p for p in pupil.model.parameters() if p.requires_grad]
+    with torch.no_grad():
+        for weight in trained_weights:
+            weight.add_(torch.randn(weight.shape, generator=generator) * 0.05)
+    targets = torch.zeros(len(batch), 3)
+    for row, example in enumerate(batch):
+        targets[row, : len(example.shares)] = torch.tensor(example.shares)
+    ids = [pupil.ids[example.prompt] for example in batch]
+    ours = option_loss(pupil.logits(pupil.model, ids), targets, pupil.letters)
+    padded, mask = pad_left(ids, 0)
+    whole = pupil.model(
+        input_ids=padded, attention_mask=mask, position_ids=position_ids(mask), use_cache=False
+    ).logits
+    everywhere = torch.zeros(*whole.shape[:2], 3)
+    everywhere[:, -1] = targets
+    naive = -(everywhere * whole.log_softmax(dim=-1)[..., pupil.letters]).sum() / len(batch)
+    assert ours.item() == pytest.approx(naive.item(), abs=1e-5)
+    gradients = [torch.autograd.grad(loss, trained_weights) for loss in (ours, naive)]
+    assert max(float(one.abs().max()) for one in gradients[0]) > 0.01
+    for one, other in zip(*gradients, strict=True):
+        assert torch.allclose(one, other, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(("layers", "killed_at"), [(1, 8), (0, 5), (1, 12)])
