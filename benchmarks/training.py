@@ -15,6 +15,7 @@ others may use the machine; the clock's stand beside them. Everything has one th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -123,7 +124,8 @@ def make_model(folder: Path, name: str) -> Path:
         random_model.run(context(files, random_model.Params(hidden_size=64, layers=4)))
         return files
     declared = yaml.safe_load(Path("registry/models/smollm2-135m.yaml").read_text())
-    local_model.run(context(files, local_model.Params.model_validate(declared["params"])))
+    with contextlib.redirect_stderr(io.StringIO()):  # a bar that has no switch
+        local_model.run(context(files, local_model.Params.model_validate(declared["params"])))
     return files
 
 
@@ -396,6 +398,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--model", choices=sorted(SIZES), default="packaged")
     parser.add_argument("--rounds", type=int, default=0, help="turns of each; 0 takes the size's")
+    parser.add_argument("--steps", type=int, default=0, help="steps a turn; 0 takes the size's")
     parser.add_argument("--only", choices=["sft", "grpo", "opinion", "rlp"], help="one of them")
     given = parser.parse_args()
     os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -409,6 +412,7 @@ def main() -> None:
     transformers.logging.disable_progress_bar()
     datasets.disable_progress_bars()
     size = SIZES[given.model]
+    size = size._replace(steps=given.steps or size.steps)
     rounds = given.rounds or size.rounds
     wanted = [given.only] if given.only else ["sft", "grpo", "opinion", "rlp"]
     with tempfile.TemporaryDirectory(prefix="chorus-bench-") as name:
