@@ -108,6 +108,8 @@ class Size(NamedTuple):
     answer_tokens: int
     trained_layers: int
     """Of opinion training: its default for the packaged model."""
+    attention: str = ""
+    """What trl called bare computes attention with; empty for the default of transformers."""
 
 
 SIZES = {"packaged": Size(5, 2, 4, 4, 16, 6), "tiny": Size(20, 5, 4, 4, 16, 1)}
@@ -179,7 +181,7 @@ def quietly(trainer: Any) -> None:
     trainer.train()
 
 
-def bare(model: Path) -> tuple[Any, Any, Any]:
+def bare(model: Path, attention: str) -> tuple[Any, Any, Any]:
     """A model, its tokenizer and an adapter, as a script would load them."""
     import torch
     from peft import LoraConfig
@@ -188,6 +190,8 @@ def bare(model: Path) -> tuple[Any, Any, Any]:
     torch.use_deterministic_algorithms(False)
     adapter = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
     loaded = AutoModelForCausalLM.from_pretrained(model, dtype=torch.bfloat16)
+    if attention:
+        loaded.set_attn_implementation(attention)
     return loaded, AutoTokenizer.from_pretrained(model), adapter
 
 
@@ -214,7 +218,7 @@ def bare_sft(model: Path, rows: Sequence[Mapping[str, Any]], size: Size, out: Pa
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    loaded, tokenizer, adapter = bare(model)
+    loaded, tokenizer, adapter = bare(model, size.attention)
     asked = [
         {
             "prompt": [{"role": "user", "content": row["prompt"]}],
@@ -254,7 +258,7 @@ def bare_grpo(
     def shortness(completion_ids: list[list[int]], **_: object) -> list[float]:
         return [1 - len(ids) / size.answer_tokens for ids in completion_ids]
 
-    loaded, tokenizer, adapter = bare(model)
+    loaded, tokenizer, adapter = bare(model, size.attention)
     asked = [{"prompt": [{"role": "user", "content": row["prompt"]}]} for row in rows]
     moments: list[Moment] = []
     shared = plain(size, out) | {"per_device_train_batch_size": size.batch * size.group}
@@ -399,6 +403,7 @@ def main() -> None:
     parser.add_argument("--model", choices=sorted(SIZES), default="packaged")
     parser.add_argument("--rounds", type=int, default=0, help="turns of each; 0 takes the size's")
     parser.add_argument("--steps", type=int, default=0, help="steps a turn; 0 takes the size's")
+    parser.add_argument("--attention", default="", help="of trl called bare, such as eager (ours)")
     parser.add_argument("--only", choices=["sft", "grpo", "opinion", "rlp"], help="one of them")
     given = parser.parse_args()
     os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -412,7 +417,7 @@ def main() -> None:
     transformers.logging.disable_progress_bar()
     datasets.disable_progress_bars()
     size = SIZES[given.model]
-    size = size._replace(steps=given.steps or size.steps)
+    size = size._replace(steps=given.steps or size.steps, attention=given.attention)
     rounds = given.rounds or size.rounds
     wanted = [given.only] if given.only else ["sft", "grpo", "opinion", "rlp"]
     with tempfile.TemporaryDirectory(prefix="chorus-bench-") as name:
