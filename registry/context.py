@@ -95,7 +95,11 @@ class Context:
         return self.root / path
 
     def progress(self, done: int, total: int, **values: float) -> None:
-        """Notes that `done` of `total` steps are over; `values` become curves of the run."""
+        """Notes that `done` of `total` steps are over; `values` become curves of the run.
+
+        `tokens` among them is no curve: how many the attempt has read and written so far, from
+        which follows how many a second.
+        """
         if self.events is not None:
             event = {"time": time.time(), "done": done, "total": total, **values}
             self.events.write(json.dumps(event) + "\n")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import os
 import secrets
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from pydantic import ValidationError
 
@@ -20,6 +21,11 @@ from registry.typed import Frozen
 Outcome = Literal[
     "running", "made", "rechecked", "recorded", "failed", "refused", "interrupted", "died"
 ]
+
+MOST_POINTS = 2000
+"""Points of a curve that outlive the attempt."""
+_NO_CURVES = frozenset({"time", "done", "total", "tokens"})
+"""What an event may carry beside points of curves."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,7 @@ def end_run(run: Run, files: RunFiles, outcome: Outcome, **values: Any) -> Run:
         }
     )
     _write(ended, files)
+    _shorten(files.events)
     return ended
 
 
@@ -152,9 +159,76 @@ def _alive(pid: int) -> bool:
 
 def read_events(path: Path) -> Iterator[Mapping[str, Any]]:
     """The progress and curves of a run, as far as they are written."""
-    if not path.exists():
+    with contextlib.closing(EventTail(path)) as tail:
+        yield from tail.read()
+
+
+class EventTail:
+    """Reads on in a run's events while they are written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stream: IO[bytes] | None = None
+        self._begun = b""
+
+    def read(self) -> Iterator[Mapping[str, Any]]:
+        """The events written since the last call; one that is half written waits for the next.
+
+        A line that a dying machine left as something else is passed over.
+        """
+        if self._stream is None:
+            if not self._path.is_file():
+                return
+            self._stream = self._path.open("rb")
+        for line in self._stream:
+            self._begun += line
+            if not self._begun.endswith(b"\n"):
+                return
+            whole, self._begun = self._begun, b""
+            if (event := _event_of(whole)) is not None:
+                yield event
+
+    def close(self) -> None:
+        """Ends the reading."""
+        if self._stream is not None:
+            self._stream.close()
+
+
+def _event_of(line: bytes) -> Mapping[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(event, dict) or not {"time", "done", "total"} <= event.keys():
+        return None
+    return event if all(_is_number(value) for value in event.values()) else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def figures_of(event: Mapping[str, Any]) -> dict[str, float]:
+    """The values of an event that are points of curves."""
+    return {name: float(value) for name, value in event.items() if name not in _NO_CURVES}
+
+
+def _shorten(path: Path) -> None:
+    """Keeps at most so many points of each curve, evenly chosen, the first and last among them."""
+    events = list(read_events(path))
+    if len(events) <= MOST_POINTS:
         return
-    with path.open() as stream:
-        for line in stream:
-            if line.endswith("\n"):
-                yield json.loads(line)
+    places: dict[str, list[int]] = {"": list(range(len(events)))}
+    for place, event in enumerate(events):
+        for name in figures_of(event):
+            places.setdefault(name, []).append(place)
+    kept = {place for found in places.values() for place in _evenly(found)}
+    lines = [json.dumps(events[place]) + "\n" for place in sorted(kept)]
+    write_atomically(path, "".join(lines).encode())
+
+
+def _evenly(places: list[int]) -> Iterable[int]:
+    if len(places) <= MOST_POINTS:
+        return places
+    last = len(places) - 1
+    return {places[round(i * last / (MOST_POINTS - 1))] for i in range(MOST_POINTS)}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
+from assets.synthesis.sampling import seed_of
 from registry.artifact import write_atomically
 from registry.errors import MethodError
 
@@ -42,6 +46,59 @@ def train_on(trainer: Any, folder: Path) -> None:
             mend="free some and run it again: it goes on from its last checkpoint; or begin anew "
             "with smaller parts (a larger params.accumulate), or shorter rows",
         ) from error
+
+
+def keep_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Keeps where a training of our own stands; a kill leaves the state before, or this one.
+
+    Args:
+        path: Where, in the node's work folder.
+        state: Tensors, numbers, and lists and mappings of them.
+    """
+    import torch
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_suffix(".new")
+    with scratch.open("wb") as stream:
+        torch.save(dict(state), stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    scratch.replace(path)
+
+
+def kept_state(path: Path, device: Any) -> dict[str, Any] | None:
+    """What `keep_state` kept, on that device; None where nothing was.
+
+    Raises MethodError where it cannot be read.
+    """
+    import torch
+
+    if not path.is_file():
+        return None
+    try:
+        return dict(torch.load(path, weights_only=True, map_location=device))
+    except (RuntimeError, EOFError, UnpicklingError, TypeError, ValueError) as error:
+        raise MethodError(
+            "the checkpoint of an earlier attempt cannot be read",
+            where=str(path),
+            why=str(error).partition("\n")[0] or type(error).__name__,
+            mend="begin anew with `chorus make NODE --force`",
+        ) from error
+
+
+def one_pass(rows: int, wanted: int, seed: int) -> list[int]:
+    """So many places of rows in shuffled rounds.
+
+    trl's sampler starts anew with each pass over its rows when a run goes on, so a trainer that
+    shall go on is given one pass only, in this order.
+    """
+    import numpy
+
+    found: list[int] = []
+    while len(found) < wanted:
+        source = numpy.random.default_rng(seed_of(seed, f"order {len(found)}"))
+        found += source.permutation(rows).tolist()
+    return found[:wanted]
 
 
 def _marker() -> Any:

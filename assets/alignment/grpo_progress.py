@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from assets.alignment.training import tokens_in
 from registry.errors import MethodError
 
 _CURVES = {
@@ -70,9 +71,7 @@ def progress(names: Sequence[str], tell: Callable[[int, dict[str, float]], None]
                 )
             for row in curve_rows([{**logs, "step": state.global_step}], names):
                 shown = ("reward", *(f"reward_{name}" for name in names))
-                tell(
-                    state.global_step,
-                    {name: value for name in shown if (value := row.get(name)) is not None},
-                )
+                told = {name: value for name in shown if (value := row.get(name)) is not None}
+                tell(state.global_step, told | tokens_in(logs))
 
     return Progress()

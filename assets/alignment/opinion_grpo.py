@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from assets.alignment import rewards
 from assets.alignment.adapter import AdapterParams, Pupil, enrol
+from assets.alignment.checkpoints import one_pass, train_on
 from assets.alignment.examples import LIMITS, Example, read_examples
-from assets.compute import LIBRARIES, save_model
-from assets.plots import draw_curves
-from assets.rows import write_rows
+from assets.alignment.training import save_trained, tokens_in
+from assets.compute import LIBRARIES
+from assets.synthesis.sampling import seed_of
 from registry.method import Method, Role
 
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ class Params(AdapterParams):
     """How far below the lowest possible match an answer outside the options is paid."""
     kl_weight: float = Field(default=0.0, ge=0)
     """Weight of the penalty for leaving the model that training starts from; 0 asks for none."""
+    checkpoint_every: int = Field(default=25, ge=0)
+    """Steps between checkpoints, from which a killed run goes on; 0 keeps none."""
 
 
 def rows_of(examples: Mapping[str, Sequence[Example]]) -> list[dict[str, Any]]:
@@ -76,10 +80,12 @@ def settings(context: Context, params: Params) -> GRPOConfig:
     from trl import GRPOConfig
 
     return GRPOConfig(
-        output_dir=str(context.work),
+        output_dir=str(context.work / "trainer"),
         use_cpu=context.device == "cpu",
         bf16=True,
         seed=context.seed,
+        data_seed=context.seed,
+        shuffle_dataset=False,
         max_steps=params.steps,
         per_device_train_batch_size=params.batch_size * params.group_size,
         num_generations=params.group_size,
@@ -99,7 +105,9 @@ def settings(context: Context, params: Params) -> GRPOConfig:
         activation_checkpointing=False,
         remove_unused_columns=False,
         logging_steps=1,
-        save_strategy="no",
+        save_strategy="steps" if params.checkpoint_every else "no",
+        save_steps=params.checkpoint_every or params.steps,
+        save_total_limit=2,
         report_to="none",
         disable_tqdm=True,
     )
@@ -133,16 +141,22 @@ def draw(pupil: Pupil, prompts: Sequence[str], options: Sequence[int], size: int
 def build_trainer(
     pupil: Pupil, rows: Sequence[dict[str, Any]], params: Params, config: GRPOConfig
 ) -> GRPOTrainer:
-    """The trainer of trl on one-token answers: a forward pass a question, not one an answer."""
+    """The trainer of trl on one-token answers: a forward pass a question, not one an answer.
+
+    What a step asks and draws follows from the seed and the step's number alone, so that a run that
+    was killed goes on as if nothing had been.
+    """
     import torch
     from datasets import Dataset
     from trl import GRPOTrainer
 
     options = {row["prompt"]: len(row["target"]) for row in rows}
+    order = one_pass(len(rows), params.steps * params.batch_size, config.seed)
     outside = rewards.floor([row["target"] for row in rows], params.outside_margin)
 
     def rollout(prompts: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
         asked = prompts[:: trainer.num_generations]
+        torch.manual_seed(seed_of(config.seed, f"step {trainer.state.global_step}"))
         return draw(pupil, asked, [options[one] for one in asked], trainer.num_generations)
 
     def match(
@@ -182,7 +196,7 @@ def build_trainer(
             model=pupil.model,
             args=config,
             reward_funcs=[match, format],
-            train_dataset=Dataset.from_list(list(rows)),
+            train_dataset=Dataset.from_list([rows[place] for place in order]),
             processing_class=pupil.tokenizer,
             rollout_func=rollout,
         )
@@ -203,19 +217,19 @@ def run(context: Context) -> None:
     from transformers import PrinterCallback
 
     params = context.typed(Params)
+    config = settings(context, params)
     rows = rows_of(read_examples(context))
     prompts = sorted({row["prompt"] for row in rows})
     longest = max(len(row["target"]) for row in rows)
     pupil = enrol(context, params, prompts, longest, params.steps)
-    trainer = build_trainer(pupil, rows, params, settings(context, params))
+    trainer = build_trainer(pupil, rows, params, config)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_progress(context, len(prompts), params.steps))
-    trainer.train()
-    save_model(pupil.model.merge_and_unload(), pupil.tokenizer, context.out)
+    train_on(trainer, Path(config.output_dir))
     curves = curve_rows(trainer.state.log_history)
-    write_rows(context.out / "curves.parquet", curves)
     panels = {f"reward: {name}": [row[name] for row in curves] for name in ("match", "format")}
-    (context.out / "rewards.png").write_bytes(draw_curves(panels))
+    merged = pupil.model.merge_and_unload()
+    save_trained(context, merged, pupil.tokenizer, curves, panels, "rewards.png")
 
 
 def _progress(context: Context, before: int, steps: int) -> Any:
@@ -227,7 +241,9 @@ def _progress(context: Context, before: int, steps: int) -> Any:
             self, _args: Any, state: Any, _control: Any, logs: dict[str, float], **_: Any
         ) -> None:
             for row in curve_rows([{**logs, "step": state.global_step}]):
-                shown = {f"reward_{name}": row[name] for name in ("match", "format")}
+                shown = {"reward": row["reward"]}
+                shown |= {f"reward_{name}": row[name] for name in ("match", "format")}
+                shown |= tokens_in(logs)
                 context.progress(before + state.global_step, before + steps, **shown)
 
     return Progress()

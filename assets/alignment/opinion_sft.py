@@ -8,14 +8,18 @@ gives to the options at all, so that no mass is left outside them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from assets.alignment.adapter import AdapterParams, enrol
+from assets.alignment.adapter import AdapterParams, Pupil, enrol
+from assets.alignment.checkpoints import keep_state, kept_state
 from assets.alignment.examples import LIMITS, Example, community_weights, read_examples
-from assets.compute import LIBRARIES, save_model
+from assets.alignment.training import require_finite, save_trained
+from assets.compute import LIBRARIES
 from registry.method import Method, Role
 
 if TYPE_CHECKING:
@@ -35,6 +39,8 @@ class Params(AdapterParams):
     """Prompts a step."""
     learning_rate: float = Field(default=2e-3, gt=0)
     """Peak learning rate of AdamW; it warms up over 5 % of the steps, then falls to a tenth."""
+    checkpoint_every: int = Field(default=50, ge=0)
+    """Steps between checkpoints, from which a killed run goes on; 0 keeps none."""
     weights: dict[str, float] = Field(default_factory=dict)
     """The weight of each community in a pooled model; communities not named weigh 1."""
 
@@ -86,11 +92,92 @@ def rate(step: int, steps: int) -> float:
     return 1 - 0.9 * (step - warm) / max(1, steps - warm)
 
 
-def run(context: Context) -> None:
-    """Trains the adapter, merges it and saves the model."""
-    import random
+def train(
+    pupil: Pupil,
+    source: Iterator[list[Example]],
+    params: Params,
+    checkpoint: Path,
+    tell: Callable[[int, Mapping[str, float]], None],
+) -> list[dict[str, float]]:
+    """All steps, from the last checkpoint on; returns a row for each.
 
+    Args:
+        pupil: The model and its prompts.
+        source: The batches of every step, from the first on.
+        params: How it learns.
+        checkpoint: Where it is kept how far it came.
+        tell: Told each step's number and figures.
+
+    Raises:
+        MethodError: Where the loss is no finite number.
+    """
     import torch
+
+    model = pupil.model.train()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=params.learning_rate, weight_decay=0.0)
+    curve = _restore(trained, optimiser, checkpoint)
+    tokens = 0
+    for number, batch in enumerate(islice(source, params.steps)):
+        if number < len(curve):
+            continue  # drawn all the same: later batches follow from earlier ones
+        learning_rate = params.learning_rate * rate(number, params.steps)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate
+        loss = batch_loss(pupil, batch)
+        optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        row = {
+            "step": number + 1,
+            "loss": float(loss.detach()),
+            "gradient_norm": float(norm),
+            "learning_rate": learning_rate,
+        }
+        require_finite(row)
+        optimiser.step()
+        curve.append(row)
+        if params.checkpoint_every and (number + 1) % params.checkpoint_every == 0:
+            _keep(trained, optimiser, curve, checkpoint)
+        tokens += sum(len(pupil.ids[example.prompt]) for example in batch)
+        tell(number + 1, {"loss": row["loss"], "tokens": tokens})
+    return curve
+
+
+def batch_loss(pupil: Pupil, batch: Sequence[Example]) -> torch.Tensor:
+    """The loss of one batch. Logits are computed after the last token of each prompt only."""
+    import torch
+
+    longest = max(len(example.shares) for example in batch)
+    targets = torch.zeros((len(batch), longest), device=pupil.device)
+    for index, example in enumerate(batch):
+        targets[index, : len(example.shares)] = torch.tensor(example.shares)
+    with torch.autocast(pupil.device.type, dtype=torch.bfloat16):
+        logits = pupil.logits(pupil.model, [pupil.ids[example.prompt] for example in batch])
+    return option_loss(logits, targets, pupil.letters[:longest])
+
+
+def _keep(trained: Sequence[Any], optimiser: Any, curve: Sequence[Any], checkpoint: Path) -> None:
+    state = {"trained": [p.detach() for p in trained], "optimiser": optimiser.state_dict()}
+    keep_state(checkpoint, state | {"curve": list(curve)})
+
+
+def _restore(trained: Sequence[Any], optimiser: Any, checkpoint: Path) -> list[dict[str, float]]:
+    import torch
+
+    state = kept_state(checkpoint, trained[0].device)
+    if state is None:
+        return []
+    with torch.no_grad():
+        for parameter, value in zip(trained, state["trained"], strict=True):
+            parameter.copy_(value)
+    optimiser.load_state_dict(state["optimiser"])
+    return list(state["curve"])
+
+
+def run(context: Context) -> None:
+    """Trains the adapter, merges it and saves the model beside its curve."""
+    import random
 
     params = context.typed(Params)
     examples = read_examples(context)
@@ -98,27 +185,15 @@ def run(context: Context) -> None:
     prompts = sorted({e.prompt for rows in examples.values() for e in rows})
     longest = max(len(e.shares) for rows in examples.values() for e in rows)
     pupil = enrol(context, params, prompts, longest, params.steps)
-    model = pupil.model.train()
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(trained, lr=params.learning_rate, weight_decay=0.0)
     source = batches(examples, weights, params.batch_size, random.Random(context.seed))  # noqa: S311
-    total = len(prompts) + params.steps
-    for step in range(params.steps):
-        batch = next(source)
-        targets = torch.zeros((len(batch), longest), device=pupil.device)
-        for index, example in enumerate(batch):
-            targets[index, : len(example.shares)] = torch.tensor(example.shares)
-        for group in optimiser.param_groups:
-            group["lr"] = params.learning_rate * rate(step, params.steps)
-        with torch.autocast(pupil.device.type, dtype=torch.bfloat16):
-            logits = pupil.logits(model, [pupil.ids[example.prompt] for example in batch])
-        loss = option_loss(logits, targets, pupil.letters)
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
-        context.progress(len(prompts) + step + 1, total, loss=float(loss.detach()))
-    save_model(model.merge_and_unload(), pupil.tokenizer, context.out)
+
+    def tell(step: int, figures: Mapping[str, float]) -> None:
+        context.progress(len(prompts) + step, len(prompts) + params.steps, **figures)
+
+    curve = train(pupil, source, params, context.work / "checkpoint.pt", tell)
+    panels = {"loss (nats)": [row["loss"] for row in curve]}
+    merged = pupil.model.merge_and_unload()
+    save_trained(context, merged, pupil.tokenizer, curve, panels, "loss.png")
 
 
 method = Method(
@@ -133,5 +208,5 @@ method = Method(
     },
     limits=LIMITS,
     use="train-sft",
-    libraries=(*LIBRARIES, "peft", "polars"),
+    libraries=(*LIBRARIES, "matplotlib", "peft", "polars"),
 )

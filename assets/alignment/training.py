@@ -158,7 +158,8 @@ def train(
             for row in curve_rows([{**logs, "step": state.global_step}], curves):
                 require_finite(row)
                 shown = ("loss", "accuracy")
-                tell(state.global_step, {name: row[name] for name in shown if name in row})
+                told = {name: row[name] for name in shown if name in row}
+                tell(state.global_step, told | tokens_in(logs))
 
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Watch())
@@ -175,6 +176,11 @@ def curve_rows(
         for log in logs
         if "loss" in log
     ]
+
+
+def tokens_in(logs: Mapping[str, Any]) -> dict[str, float]:
+    """How many tokens the trainer has read and written so far, for the speed."""
+    return {"tokens": logs["num_tokens"]} if "num_tokens" in logs else {}
 
 
 def require_finite(row: Mapping[str, float]) -> None:

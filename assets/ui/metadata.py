@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,13 @@ import dagster as dg
 
 from assets.plots import draw_curves
 from registry.artifact import Manifest
+from registry.curves import read_attempt
 from registry.graph import Graph, Node
-from registry.runs import Run, read_events, runs_of
+from registry.runs import Run, runs_of
 
 Metadata = dict[str, Any]
 _PLOT_BYTES = 300_000
 _MEGA = 1_000_000
-_PROGRESS = {"time", "done", "total"}
-"""What every event carries; all else in it is a series."""
 _UNITS = {"loss": "loss (nats)"}
 _LAST = 20
 """How many values the last value is the mean of."""
@@ -68,16 +66,17 @@ def _folder(graph: Graph, run: Run) -> Path:
 
 def _curves(graph: Graph, run: Run) -> Iterator[tuple[str, Any]]:
     """The last value and the curve of every series that the method noted while it ran."""
-    series: dict[str, list[float]] = {}
-    for event in read_events(_folder(graph, run) / f"{run.id}.events.jsonl"):
-        for name, value in event.items():
-            if name not in _PROGRESS and isfinite(value):
-                series.setdefault(name, []).append(value)
-    for name, values in series.items():
+    attempt = read_attempt(graph.project.state, run)
+    for name, curve in attempt.curves.items():
+        values = curve.finite.values
+        if not values:
+            continue
         last = values[-_LAST:]
         yield f"last {name}", round(sum(last) / len(last), 4)
         label = _UNITS.get(name, name.replace("_", " "))
         yield f"{name} curve", _inline(draw_curves({label: values}))
+    if attempt.tokens_per_second is not None:
+        yield "tokens per second", round(attempt.tokens_per_second, 1)
 
 
 def _size(count: int) -> str:

@@ -23,6 +23,7 @@ from assets.ui.naming import (
     node_of,
     profile_key,
 )
+from assets.ui.progress import logged
 from registry.errors import (
     ChorusError,
     ContractError,
@@ -135,7 +136,9 @@ def _attempt(
     node = node_of(graph, name, partition)
     contract = node.declaration.contract
     try:
-        report = make_node(graph, node, force=config.force, door=Door("dagster", context.run_id))
+        with logged(context.log) as listener:
+            door = Door("dagster", context.run_id)
+            report = make_node(graph, node, force=config.force, door=door, listener=listener)
     except RefusedError as error:
         yield refusal(error)
         yield from unchanged(status(graph)[node.id])

@@ -22,6 +22,7 @@ from registry.cli import (
     project,
     reading,
     releasing,
+    runs,
     site,
     stewarding,
     testing,
@@ -48,6 +49,7 @@ for module in (
     project,
     demo,
     reading,
+    runs,
     making,
     asking,
     releasing,
@@ -67,6 +69,8 @@ def main() -> None:
     """Runs the command line; every failure becomes a message and an exit code."""
     try:
         code = app(standalone_mode=False)
+        if code == ExitCode.INTERRUPTED:  # typer makes an exit code of Ctrl-C
+            raise KeyboardInterrupt
     except ChorusError as error:
         sys.stderr.write(f"{error}\n")
         code = error.exit_code

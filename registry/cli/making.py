@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
-import threading
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from registry.cli.output import say
 from registry.cli.reading import load
-from registry.errors import ChorusError, UsageError
+from registry.cli.voice import Voice
+from registry.errors import UsageError
 
 if TYPE_CHECKING:
     from registry.graph import Graph, Node
-    from registry.make import Report
-    from registry.runs import RunFiles
 
 
 def register(app: typer.Typer) -> None:
@@ -55,8 +52,7 @@ def make_and_say(graph: Graph, chosen: list[Node], *, force: bool, jobs: int) ->
     else:
         for path in sync(graph):
             say(f"synced {path}")
-    voice = _Voice()
-    with voice:
+    with Voice() as voice:
         outcome = make_many(
             graph,
             chosen,
@@ -82,94 +78,3 @@ def _warn_of_stale_inputs(graph: Graph, chosen: list[Node]) -> None:
             if edge.node not in names and found[edge.node].state == "stale":
                 say(f"note: the input {found[edge.node].node} is {found[edge.node]}")
                 say("      --upstream makes it anew first")
-
-
-class _Voice:
-    """Says what happens: bars on a terminal, plain lines elsewhere."""
-
-    def __init__(self) -> None:
-        self._bars: Any = None
-        self._tasks: dict[str, Any] = {}
-        self._files: dict[str, RunFiles] = {}
-        self._stop = threading.Event()
-        self._watcher: threading.Thread | None = None
-
-    def __enter__(self) -> None:
-        if not sys.stderr.isatty():
-            return
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._bars.start()
-        self._watcher = threading.Thread(target=self._watch, daemon=True)
-        self._watcher.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        if self._watcher is not None:
-            self._watcher.join()
-        if self._bars is not None:
-            self._bars.stop()
-
-    def listener(self) -> Any:
-        """What is told to the voice while nodes are made."""
-        from registry.make import Listener
-
-        return Listener(waiting=self._waiting, started=self._started)
-
-    def _say(self, message: str) -> None:
-        if self._bars is not None:
-            self._bars.console.print(message, markup=False, highlight=False, soft_wrap=True)
-        else:
-            say(message)
-
-    def _waiting(self, node: str, holder: str) -> None:
-        self._say(f"waiting  {node} is being made by process {holder}")
-
-    def _started(self, node: str, files: RunFiles) -> None:
-        self._files[node] = files
-        if self._bars is None:
-            self._say(f"making   {node}")
-        else:
-            self._tasks[node] = self._bars.add_task(node, total=None, note="")
-
-    def done(self, node: Node, result: Report | ChorusError) -> None:
-        """Says how a node ended."""
-        if node.id in self._tasks:
-            self._bars.remove_task(self._tasks.pop(node.id))
-        if isinstance(result, ChorusError):
-            self._say(f"failed   {result}")
-            return
-        seconds = f" in {result.run.seconds:.1f} s" if result.run and result.run.seconds else ""
-        self._say(f"{result.result:<8} {node.id}{seconds}")
-        for warning in result.warnings:
-            self._say(f"warning  {warning}")
-
-    def _watch(self) -> None:
-        from registry.runs import read_events
-
-        while not self._stop.wait(0.5):
-            for node, task in list(self._tasks.items()):
-                last: dict[str, Any] = {}
-                for event in read_events(self._files[node].events):
-                    last = dict(event)
-                if last and node in self._tasks:
-                    loss = f"loss {last['loss']:.3f}" if "loss" in last else ""
-                    self._bars.update(task, completed=last["done"], total=last["total"], note=loss)

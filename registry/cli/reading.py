@@ -1,4 +1,4 @@
-"""`chorus list`, `show`, `status` and `runs`: what exists, and where it stands."""
+"""`chorus list`, `show` and `status`: what exists, and where it stands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ def register(app: typer.Typer) -> None:
     app.command("list", rich_help_panel=_PANEL)(list_nodes)
     app.command("show", rich_help_panel=_PANEL)(show_node)
     app.command("status", rich_help_panel=_PANEL)(show_status)
-    app.command("runs", rich_help_panel=_PANEL)(list_runs)
 
 
 def load() -> Graph:
@@ -120,21 +119,3 @@ def show_status(json: Json = False) -> None:
     print_rows([(f"{len(states)} nodes: " + ", ".join(counts),)])
     if drifted:
         print_rows([("out of date, run `chorus sync`: " + ", ".join(drifted),)])
-
-
-def list_runs(node: str, json: Json = False) -> None:
-    """List the attempts to make a node."""
-    from registry.runs import runs_of
-
-    graph = load()
-    chosen = graph.node(node)
-    runs = runs_of(graph.project.state, chosen.id)
-    if json:
-        print_json(node=chosen.id, runs=[run.model_dump(mode="json") for run in runs])
-        return
-    rows = [("RUN", "DOOR", "STARTED", "SECONDS", "OUTCOME")]
-    for run in runs:
-        seconds = f"{run.seconds:.1f}" if run.seconds is not None else ""
-        outcome = run.outcome + (f": {run.message.splitlines()[0]}" if run.message else "")
-        rows.append((run.id, run.door, run.started[:19].replace("T", " "), seconds, outcome))
-    print_rows(rows)

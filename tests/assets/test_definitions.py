@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -421,3 +422,33 @@ def test_outside_a_project_the_ui_says_so(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "no Chorus project here" in done.stderr
+
+
+def test_a_run_logs_how_far_it_is_but_not_every_step(
+    ui: Ui, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from assets.ui import progress
+
+    monkeypatch.setattr(progress, "EVERY", 0.5)
+    ui.toy.edit("registry/datasets/words.yaml", "rows: 5", "rows: 200, seconds: 4")
+    ui.report()
+    made = ui.materialise("words")
+    said = [entry.user_message for entry in ui.instance.all_logs(made.run_id)]
+    lines = [line for line in said if " of 200" in line]
+    assert 2 <= len(lines) <= 12
+    assert any(re.search(r"words: \d+ of 200, loss 0\.\d{3}, 0:0\d left", line) for line in lines)
+
+
+def test_tokens_are_no_curve_but_a_speed(ui: Ui) -> None:
+    from assets.ui.metadata import describe
+    from registry.graph import load_graph
+
+    ui.toy.chorus("make", "words")
+    events = next((ui.toy.root / ".chorus/runs/words").glob("*.events.jsonl"))
+    noted = [{"time": i, "done": i, "total": 9, "tokens": 50 * i} for i in range(10)]
+    events.write_text("".join(json.dumps(event) + "\n" for event in noted))
+    graph = load_graph(ui.toy.root)
+    node = graph.node("words")
+    shown = describe(graph, node, graph.artifact(node).read_manifest(), None)
+    assert shown["tokens per second"] == 50
+    assert not any("tokens curve" in name or "last" in name for name in shown)

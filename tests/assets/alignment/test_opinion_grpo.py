@@ -7,6 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,42 @@ def test_the_same_seed_gives_the_same_weights(
     made = [trained(build, taught, {"north": data["north"]}, short)[0] for _ in range(2)]
     first, second = (sha256_file(context.out / "model.safetensors") for context in made)
     assert first == second
+
+
+class Killed(BaseException):
+    """The process ends, as far as the method can see."""
+
+
+class Deadly(io.StringIO):
+    """Events that end the process when step 8, after the four prompts, is noted."""
+
+    def write(self, text: str) -> int:
+        if json.loads(text)["done"] == 4 + 8:
+            raise Killed
+        return super().write(text)
+
+
+@pytest.mark.parametrize("kl_weight", [0.0, 0.1], ids=["free", "held to its start"])
+def test_a_killed_run_goes_on_and_ends_the_same(
+    build: Build, taught: Path, data: dict[str, Input], kl_weight: float
+) -> None:
+    """Three questions of four a step, so that a round ends within a step."""
+    update = {"steps": 12, "checkpoint_every": 5, "batch_size": 3, "kl_weight": kl_weight}
+    params = QUICK.model_copy(update=update)
+    whole, _ = trained(build, taught, {"north": data["north"]}, params)
+    inputs = {"base": taught, "data": [data["north"]]}
+    cut = build(params, inputs=inputs, events=Deadly())
+    with pytest.raises(Killed):
+        opinion_grpo.run(cut)
+    assert (cut.work / "trainer" / "checkpoint-5").is_dir()
+    events = io.StringIO()
+    opinion_grpo.run(replace(cut, events=events))
+    noted = [json.loads(line) for line in events.getvalue().splitlines()]
+    assert [event["done"] for event in noted] == list(range(4 + 6, 4 + 13))
+    for name in ("curves.parquet", "model.safetensors"):
+        assert sha256_file(cut.out / name) == sha256_file(whole.out / name)
+    tokens = [event["tokens"] for event in noted]
+    assert tokens == sorted(set(tokens))
 
 
 def test_answers_are_drawn_from_the_policy_itself(

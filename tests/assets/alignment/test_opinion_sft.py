@@ -9,6 +9,7 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,14 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from assets.alignment import opinion_sft
-from assets.alignment.examples import Example, community_weights
+from assets.alignment.adapter import enrol
+from assets.alignment.examples import Example, community_weights, read_examples
 from assets.alignment.opinion_sft import Params, batches, option_loss, rate
+from assets.option_prompt import pad_left, position_ids
+from assets.rows import read_rows
 from registry.artifact import sha256_file
 from registry.context import Context, Input
-from registry.errors import UsageError
+from registry.errors import MethodError, UsageError
 from tests.assets.alignment.conftest import PLANTED, answered
 
 if TYPE_CHECKING:
@@ -143,6 +147,23 @@ def test_weights_that_cannot_be_are_refused() -> None:
 # A toy, from rows to weights that stand alone.
 
 
+class Killed(BaseException):
+    """The process ends, as far as the method can see."""
+
+
+class Deadly(io.StringIO):
+    """Events that end the process when a step is noted."""
+
+    def __init__(self, done: int) -> None:
+        super().__init__()
+        self.done = done
+
+    def write(self, text: str) -> int:
+        if json.loads(text)["done"] == self.done:
+            raise Killed
+        return super().write(text)
+
+
 def trained(
     build: Build, base: Path, data: Mapping[str, Input], params: Params, seed: int = 0
 ) -> tuple[Context, list[dict[str, float]]]:
@@ -196,6 +217,89 @@ def test_the_same_seed_gives_the_same_weights(
         )
     ]
     assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize("layers", [1, 0], ids=["above a trunk", "all layers"])
+def test_logits_where_they_are_needed_give_the_same_gradients(
+    build: Build, lively_model: Path, data: dict[str, Input], layers: int
+) -> None:
+    """Beside the loss over every token of whole prompts through the whole model, in float32."""
+    params = QUICK.model_copy(update={"trained_layers": layers})
+    context = build(params, inputs={"base": lively_model, "data": list(data.values())})
+    rows = [example for rows in read_examples(context).values() for example in rows]
+    batch = list({example.prompt: example for example in rows}.values())
+    assert len({len(example.prompt) for example in batch}) > 1, "some prompts are padded"
+    pupil = enrol(context, params, [example.prompt for example in batch], 3, 1)
+    pupil.model.float()
+    hidden = {ids: pupil.trunk.hidden(ids) for ids in pupil.ids.values()}
+    pupil = replace(pupil, hidden=hidden)
+    generator = torch.Generator().manual_seed(4)
+    trained_weights = [p for p in pupil.model.parameters() if p.requires_grad]
+    with torch.no_grad():
+        for weight in trained_weights:
+            weight.add_(torch.randn(weight.shape, generator=generator) * 0.05)
+    targets = torch.zeros(len(batch), 3)
+    for row, example in enumerate(batch):
+        targets[row, : len(example.shares)] = torch.tensor(example.shares)
+    ids = [pupil.ids[example.prompt] for example in batch]
+    ours = option_loss(pupil.logits(pupil.model, ids), targets, pupil.letters)
+    padded, mask = pad_left(ids, 0)
+    whole = pupil.model(
+        input_ids=padded, attention_mask=mask, position_ids=position_ids(mask), use_cache=False
+    ).logits
+    everywhere = torch.zeros(*whole.shape[:2], 3)
+    everywhere[:, -1] = targets
+    naive = -(everywhere * whole.log_softmax(dim=-1)[..., pupil.letters]).sum() / len(batch)
+    assert ours.item() == pytest.approx(naive.item(), abs=1e-5)
+    gradients = [torch.autograd.grad(loss, trained_weights) for loss in (ours, naive)]
+    assert max(float(one.abs().max()) for one in gradients[0]) > 0.01
+    for one, other in zip(*gradients, strict=True):
+        assert torch.allclose(one, other, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("layers", "killed_at"), [(1, 8), (0, 5), (1, 12)])
+def test_a_killed_run_goes_on_and_ends_the_same(
+    build: Build, lively_model: Path, data: dict[str, Input], layers: int, killed_at: int
+) -> None:
+    """Killed between two checkpoints, at the step of one, and before the model is saved."""
+    params = QUICK.model_copy(update={"steps": 12, "checkpoint_every": 5, "trained_layers": layers})
+    whole, _ = trained(build, lively_model, data, params)
+    prompts = 8
+    inputs = {"base": lively_model, "data": list(data.values())}
+    cut = build(params, inputs=inputs, events=Deadly(prompts // 2 + killed_at))
+    with pytest.raises(Killed):
+        opinion_sft.run(cut)
+    assert not (cut.out / "model.safetensors").exists()
+    events = io.StringIO()
+    opinion_sft.run(replace(cut, events=events))
+    noted = [json.loads(line)["done"] for line in events.getvalue().splitlines()]
+    first = killed_at // 5 * 5 + 1
+    assert noted == list(range(prompts // 2 + first, prompts // 2 + 13))
+    for name in ("curves.parquet", "model.safetensors"):
+        assert sha256_file(cut.out / name) == sha256_file(whole.out / name)
+    curve = read_rows(cut.out / "curves.parquet")
+    assert curve["step"].to_list() == list(range(1, 13))
+
+
+def test_a_loss_that_is_no_number_stops_it(
+    build: Build, lively_model: Path, data: dict[str, Input]
+) -> None:
+    params = QUICK.model_copy(update={"learning_rate": 1e30})
+    with pytest.raises(MethodError, match=r"the loss is (nan|inf) at step") as caught:
+        trained(build, lively_model, data, params)
+    assert "learning_rate" in caught.value.mend
+
+
+def test_tokens_and_the_curve_are_told(own: dict[str, Any]) -> None:
+    context, events = own["north"]
+    tokens = [event["tokens"] for event in events if "tokens" in event]
+    assert len(tokens) == QUICK.steps
+    assert len(set(tokens)) == QUICK.steps
+    assert tokens == sorted(tokens)
+    curve = read_rows(context.out / "curves.parquet")
+    assert curve["loss"].to_list() == [event["loss"] for event in events if "loss" in event]
+    assert curve["learning_rate"].max() == pytest.approx(QUICK.learning_rate)
+    assert (context.out / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_order_of_prompts_follows_the_seed(
