@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from assets.alignment.spread import parts_file
 from registry.artifact import write_atomically
-from registry.errors import MethodError
+from registry.errors import AgainError, MethodError
 
 _WHOLE = "whole"
 """The file that a checkpoint gets once all of it is written."""
@@ -24,18 +25,31 @@ def last_checkpoint(folder: Path) -> Path | None:
     return next((path for path in reversed(found) if path.is_dir()), None)
 
 
-def train_on(trainer: Any, folder: Path) -> None:
+def train_on(trainer: Any, folder: Path, more_parts: int | None = None) -> None:
     """Lets a trainer of transformers go on from what an attempt left in `folder`.
 
-    Raises MethodError where memory runs out; checkpoints stay.
+    Args:
+        trainer: The trainer; of several processes each has its own, and one folder.
+        folder: Where checkpoints lie.
+        more_parts: In how many parts to take a step where memory runs out; None to give up.
+
+    Raises:
+        AgainError: Memory ran out, and the next start takes a step in more parts.
+        MethodError: Memory ran out. Checkpoints stay.
     """
-    begun = last_checkpoint(folder)
-    trainer.add_callback(_marker())
+    with trainer.accelerator.main_process_first():
+        begun = last_checkpoint(folder)
+    trainer.add_callback(_marker(trainer.accelerator))
     try:
         trainer.train(resume_from_checkpoint=str(begun) if begun else None)
     except (MemoryError, RuntimeError) as error:
         if not _is_lack_of_memory(error):
             raise
+        if more_parts is not None:
+            write_atomically(parts_file(folder), str(more_parts).encode())
+            raise AgainError(
+                f"memory ran out; the training goes on with each step in {more_parts} parts"
+            ) from error
         raise MethodError(
             "the training needs more memory than the machine has",
             why=str(error).partition("\n")[0] or "the machine gave none",
@@ -44,11 +58,12 @@ def train_on(trainer: Any, folder: Path) -> None:
         ) from error
 
 
-def _marker() -> Any:
+def _marker(accelerator: Any) -> Any:
     from transformers import TrainerCallback
 
     class Marker(TrainerCallback):  # type: ignore[misc]
         def on_save(self, args: Any, state: Any, _control: Any, **_: Any) -> None:
+            accelerator.wait_for_everyone()  # each process writes a part of it
             if state.is_world_process_zero:
                 folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
                 write_atomically(folder / _WHOLE, b"")

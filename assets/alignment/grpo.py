@@ -31,7 +31,7 @@ from assets.alignment.reward_terms import (
 )
 from assets.alignment.reward_values import Asked
 from assets.alignment.training import merged, save_trained, told, with_adapter
-from assets.compute import LIBRARIES, load_weights, prepare
+from assets.compute import LIBRARIES, Dtype, load_weights, prepare
 from assets.diversity.encoder import LIBRARIES as ENCODER_LIBRARIES
 from assets.diversity.encoder import load_encoder
 from assets.diversity.filtering.rules import Topic
@@ -113,7 +113,7 @@ def run(context: Context) -> None:
         folder=context.work,
     )
     trainer = build_trainer(policy, tokenizer, course, ends)
-    curves = train(trainer, course, told(context, params.steps))
+    curves = train(trainer, course, told(context, params.steps), context.ran)
     trained = merged(trainer.accelerator.unwrap_model(trainer.model), params)
     drawn = panels(curves, course.names)
     save_trained(context, trained, tokenizer, curves, drawn, "rewards.png")
@@ -179,7 +179,7 @@ def _means(
     return Means(
         size=params.group_size,
         letters=letters,
-        chances=_chances(policy, tokenizer, letters),
+        chances=_chances(policy, tokenizer, letters, params.arithmetic),
         scorer=scorer,
         judge=judge,
         encoder=encoder,
@@ -191,13 +191,14 @@ def _means(
     )
 
 
-def _chances(policy: Any, tokenizer: Any, letters: Sequence[int]) -> Chances:
+def _chances(policy: Any, tokenizer: Any, letters: Sequence[int], arithmetic: Dtype) -> Chances:
     """The policy's probabilities of each question's options, as it is when they are asked for."""
 
     def found(asked: Sequence[Asked]) -> list[list[float]]:
         import torch
 
-        with torch.autocast(policy.device.type, dtype=torch.bfloat16):
+        half = arithmetic == "bfloat16"
+        with torch.autocast(policy.device.type, dtype=torch.bfloat16, enabled=half):
             whole = next_token_probabilities(policy, tokenizer, [one.ids for one in asked])
         own = [whole[row, letters[: len(one.options)]] for row, one in enumerate(asked)]
         lost = [one for one in own if not bool((one > 0).all())]
@@ -235,6 +236,7 @@ method = Method(
     run=run,
     inputs=_INPUTS,
     use="train-rl",
+    spreads=True,
     libraries=_LIBRARIES,
     limits=_LIMITS,
 )
@@ -249,6 +251,7 @@ community_method = Method(
     profile_fields=("languages", "off_limits"),
     may_lack=("off_limits",),
     use="train-rl",
+    spreads=True,
     libraries=_LIBRARIES,
     limits=_LIMITS,
 )

@@ -16,6 +16,7 @@ from registry.errors import ChorusError, UsageError
 if TYPE_CHECKING:
     from registry.graph import Graph, Node
     from registry.make import Report
+    from registry.ran import Ran
     from registry.runs import RunFiles
 
 
@@ -132,7 +133,7 @@ class _Voice:
         """What is told to the voice while nodes are made."""
         from registry.make import Listener
 
-        return Listener(waiting=self._waiting, started=self._started)
+        return Listener(waiting=self._waiting, started=self._started, ran=self._ran)
 
     def _say(self, message: str) -> None:
         if self._bars is not None:
@@ -149,6 +150,9 @@ class _Voice:
             self._say(f"making   {node}")
         else:
             self._tasks[node] = self._bars.add_task(node, total=None, note="")
+
+    def _ran(self, node: str, ran: Ran) -> None:
+        self._say(f"runs on  {ran} ({node})")
 
     def done(self, node: Node, result: Report | ChorusError) -> None:
         """Says how a node ended."""

@@ -132,9 +132,10 @@ def list_runs(node: str, json: Json = False) -> None:
     if json:
         print_json(node=chosen.id, runs=[run.model_dump(mode="json") for run in runs])
         return
-    rows = [("RUN", "DOOR", "STARTED", "SECONDS", "OUTCOME")]
+    rows = [("RUN", "DOOR", "STARTED", "SECONDS", "RAN ON", "OUTCOME")]
     for run in runs:
         seconds = f"{run.seconds:.1f}" if run.seconds is not None else ""
         outcome = run.outcome + (f": {run.message.splitlines()[0]}" if run.message else "")
-        rows.append((run.id, run.door, run.started[:19].replace("T", " "), seconds, outcome))
+        started = run.started[:19].replace("T", " ")
+        rows.append((run.id, run.door, started, seconds, str(run.ran or ""), outcome))
     print_rows(rows)
