@@ -54,7 +54,7 @@ def train_on(trainer: Any, folder: Path, more_parts: int | None = None) -> None:
             "the training needs more memory than the machine has",
             why=str(error).partition("\n")[0] or "the machine gave none",
             mend="free some and run it again: it goes on from its last checkpoint; or begin anew "
-            "with smaller parts (a larger params.accumulate), or shorter rows",
+            "with `fit_memory: true`, smaller parts (a larger params.accumulate), or shorter rows",
         ) from error
 
 

@@ -299,7 +299,7 @@ def _restore(learner: Learner, checkpoint: Path) -> list[dict[str, float]]:
 
     if not checkpoint.is_file():
         return []
-    state = torch.load(checkpoint, weights_only=True, map_location=learner.accelerator.device)
+    state = torch.load(checkpoint, weights_only=True, map_location="cpu")
     with torch.no_grad():
         for parameter, value in zip(learner.trained, state["trained"], strict=True):
             parameter.copy_(value)

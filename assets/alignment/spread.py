@@ -75,9 +75,14 @@ def order_of(rows: int, wanted: int, seed: int) -> list[int]:
 
 
 def sharding_settings(sharding: Sharding) -> dict[str, Any]:
-    """What a trainer of transformers is told, so that weights are shared out too."""
+    """What a trainer of transformers is told, so that weights are shared out too.
+
+    Raises MethodError where there is nobody to share them with.
+    """
     if sharding == "none":
         return {}
+    if processes_here() == 1:
+        raise _otherwise(sharding, "one process")
     return {
         "fsdp": True,
         "fsdp_config": {
@@ -103,14 +108,7 @@ def what_runs(
     if kind == "FSDP":
         spread = "fsdp"
     if (spread == "fsdp") != (sharding == "fsdp"):
-        runs = spread or "one process"
-        raise MethodError(
-            f"`sharding: {sharding}` was asked for, and {runs} on {accelerator.device.type} "
-            "would run instead",
-            why="each process would hold all weights, which may not fit",
-            mend="ask for several `resources.gpus` and as many `resources.processes` on a machine "
-            "that has them, or leave out `sharding`",
-        )
+        raise _otherwise(sharding, f"{spread or 'one process'} on {accelerator.device.type}")
     if processes != processes_here():
         raise MethodError(
             f"{processes_here()} processes were started, and {processes} would work together"
@@ -128,6 +126,15 @@ def what_runs(
         sharing=spread,
         parts=parts,
         writer=writer,
+    )
+
+
+def _otherwise(sharding: Sharding, runs: str) -> MethodError:
+    return MethodError(
+        f"`sharding: {sharding}` was asked for, and {runs} would run instead",
+        why="each process would hold all weights, which may not fit",
+        mend="ask for several `resources.gpus` and as many `resources.processes` on a machine "
+        "that has them, or leave out `sharding`",
     )
 
 

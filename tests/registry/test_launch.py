@@ -11,7 +11,7 @@ import pytest
 
 from registry.child import environment
 from registry.runs import Run
-from tests.conftest import Folder
+from tests.conftest import Folder, children_of
 
 CREW = """\
 name: crew
@@ -32,19 +32,6 @@ def declared(toy: Folder, params: str = "", processes: int = 3) -> Folder:
 
 def runs(toy: Folder) -> list[dict]:
     return toy.chorus("runs", "crew", "--json").json["runs"]
-
-
-def children_of(parent: int) -> list[int]:
-    """The processes that a process has started and that still run."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == parent and fields[0] != "Z":
-            found.append(int(status.parent.name))
-    return found
 
 
 def test_each_process_has_its_seat_and_the_first_one_writes(toy: Folder) -> None:
