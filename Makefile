@@ -5,7 +5,7 @@ BIN := .venv/bin
 PROJECT ?= .
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo ui test test-slow check format bench bench-data repro
+.PHONY: help setup demo ui test test-slow check format bench bench-data gpu-check repro
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ bench-data: setup  ## The speed claims of the data methods, side by side (an hou
 	@python -m benchmarks.diversity
 	@python -m benchmarks.synthesis
 	@python -m benchmarks.gradients
+
+gpu-check: setup  ## SFT, GRPO and RLP on a GPU, written to docs/results.md
+	@python -m benchmarks.gpu_check
 
 repro: setup  ## Sync, then let DVC make whatever changed (PROJECT=demo)
 	@cd $(PROJECT) && chorus sync && dvc repro -P

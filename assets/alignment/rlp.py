@@ -214,7 +214,7 @@ def step(learner: Learner, everywhere: Sequence[Moment], number: int) -> dict[st
         learner.slow.follow()
     lengths = [len(one.words) for one in thoughts]
     figures |= {
-        "loss": float(loss),
+        "loss": float(loss.detach()),
         "deviation": float(rewards["reward"].std(dim=1, correction=0).mean()),
         "clipped": float(clipped),
         "gradient_norm": float(norm),

@@ -48,8 +48,8 @@ class AdapterChoice(Frozen):
     weights_dtype: Dtype = "bfloat16"
     """The number format of the saved weights. What is trained is trained in float32."""
     arithmetic: Dtype = "bfloat16"
-    """The number format of the arithmetic. In float32 it takes several times as long, and one
-    process computes what several do to six digits; in bfloat16 to about two."""
+    """The number format of the arithmetic. In float32 it takes two to three times as long on a
+    CPU, and several processes compute what one does to six digits; in bfloat16 to three or four."""
 
     @property
     def loads_as(self) -> Dtype:

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 import torch
 from accelerate import DistributedType
 from pydantic import ValidationError
+from safetensors.torch import load_file
 
 from assets.alignment import sft, spread
 from assets.alignment.grpo_course import Course, GrpoTraining
@@ -23,7 +26,7 @@ from assets.rows import ROWS as ROWS_FILE
 from assets.rows import row_schema, write_rows
 from registry.errors import AgainError, MethodError
 from registry.ran import Ran
-from tests.conftest import Folder, children_of
+from tests.conftest import ROOT, Folder, children_of
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),
@@ -172,6 +175,35 @@ def test_one_of_two_that_is_killed_ends_both_and_loses_nothing(project):
 def _rank(pid: int) -> str | None:
     pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     return dict(one.decode().partition("=")[::2] for one in pairs if one).get("RANK")
+
+
+def sharded(folder: Path, base: Path, data: Path, sharding: str, rank: int, steps: int) -> Path:
+    """The files of a model that two processes train, their weights shared out or not."""
+    folder.mkdir(exist_ok=True)
+    params = TUNING | FLOATS | {"adapter_rank": rank, "steps": steps, "sharding": sharding}
+    params |= {"batch_size": 4, "schedule": "constant_with_warmup", "warmup": 0}
+    command = [sys.executable, "-m", "tests.assets.alignment.sharded_sft"]
+    rest = [str(folder), str(base), str(data), json.dumps(params)]
+    env = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    both = [subprocess.Popen([*command, str(n), *rest], cwd=ROOT, env=env) for n in (0, 1)]
+    assert [one.wait(200) for one in both] == [0, 0]
+    return folder / "files-0"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [4, 0], ids=["adapter", "all weights"])
+def test_weights_that_are_shared_out_are_saved_whole(small_model, lines, tmp_path, rank):
+    """FSDP itself, between CPUs: same losses and weights as data parallel, stopped or not."""
+    plain = sharded(tmp_path / "plain", small_model, lines, "none", rank, 4)
+    whole = sharded(tmp_path / "whole", small_model, lines, "fsdp", rank, 4)
+    sharded(tmp_path / "stopped", small_model, lines, "fsdp", rank, 2)
+    went_on = sharded(tmp_path / "stopped", small_model, lines, "fsdp", rank, 4)
+    assert losses(whole) == pytest.approx(losses(plain), abs=1e-4)
+    assert losses(went_on) == pytest.approx(losses(whole), abs=1e-6)
+    for found in (whole, went_on):
+        same, other = (load_file(one / "model.safetensors") for one in (plain, found))
+        assert same.keys() == other.keys()
+        assert max(float((same[n] - other[n]).abs().max()) for n in same) < 1e-4
 
 
 @pytest.mark.slow
