@@ -96,7 +96,7 @@ def test_whoever_stops_the_watcher_stops_all(toy: Folder, number: int, code: int
 def test_a_method_that_asks_for_it_is_started_again(toy: Folder, processes: int) -> None:
     declared(toy, "again: 2", processes).chorus("make", "crew")
     assert [p.name for p in (toy.root / "data/crew/files").iterdir()] == ["seat.json"]
-    log = next((toy.root / ".chorus/runs/crew").glob("*[0-9a-f].log")).read_text()
+    log = (toy.root / ".chorus/runs/crew" / f"{runs(toy)[0]['id']}.log").read_text()
     assert log.count("runs on") == 3
     assert "try 2\n" in log
     assert "try 3\n" in log
