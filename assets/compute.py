@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +20,13 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors")
 
 
 def prepare(context: Context) -> torch.device:
-    """Fixes seed, threads and algorithms; returns the device to work on."""
+    """Fixes seed, threads and algorithms; returns the device that this process works on.
+
+    Where several processes share the work they have met when it returns.
+
+    Raises:
+        MethodError: The machine has not the GPUs that are asked for.
+    """
     import torch
     import transformers
 
@@ -35,7 +42,54 @@ def prepare(context: Context) -> torch.device:
             "the machine shows a GPU that torch cannot use",
             mend="install a CUDA build of torch, or set CUDA_VISIBLE_DEVICES to nothing",
         )
-    return torch.device(context.device)
+    if context.processes > 1:
+        _meet(context)
+    if context.device == "cuda":
+        return torch.device("cuda", context.process)
+    return torch.device("cpu")
+
+
+def _meet(context: Context) -> None:
+    """Joins the other processes through a file, so that no port is open and none can be taken."""
+    import torch
+    from torch import distributed
+
+    if distributed.is_initialized():
+        return
+    backend = "gloo"
+    if context.device == "cuda":
+        if torch.cuda.device_count() < context.processes:
+            raise MethodError(
+                f"{context.processes} processes need a GPU each, and the machine shows "
+                f"{torch.cuda.device_count()}",
+                where="resources.processes",
+                mend="ask for fewer, or leave out `gpus` to run them on the CPU",
+            )
+        torch.cuda.set_device(context.process)
+        backend = "cuda:nccl,cpu:gloo"  # the CPU's part gathers whole weights from FSDP
+    distributed.init_process_group(
+        backend,
+        store=distributed.FileStore(  # type: ignore[attr-defined]
+            str(context.meeting), context.processes
+        ),
+        rank=context.process,
+        world_size=context.processes,
+    )
+    atexit.register(distributed.destroy_process_group)
+
+
+def processes_here() -> int:
+    """How many processes share this work, as they have met."""
+    from torch import distributed
+
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def name_of(device: torch.device) -> str:
+    """`cpu`, or what its maker calls the GPU."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def as_dtype(name: Dtype) -> torch.dtype:

@@ -133,6 +133,8 @@ class Manifest(Frozen):
     """The seed of everything random."""
     threads: int
     """CPU threads that it was made with."""
+    processes: int = 1
+    """Processes that made it together."""
     device: str
     """`cpu` or `cuda`."""
     dtype: str | None

@@ -21,13 +21,22 @@ from registry.context import Context, Input, ProfileView
 from registry.errors import ChorusError, ExitCode, ProblemsError, UsageError
 from registry.method import load_method
 
+_FOREIGN = {
+    "PYTHONSTARTUP", "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR",
+    "MASTER_PORT", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE",
+}  # fmt: skip
+_FOREIGN_PREFIXES = ("ACCELERATE_", "FSDP_")
+"""What a launcher around us may have left: libraries would take it for word of other processes."""
+
 
 def environment(request: Mapping[str, Any], base: Mapping[str, str]) -> dict[str, str]:
     """The child's environment: the caller's, with everything set that can change the result."""
     threads = str(request["threads"])
-    env = {k: v for k, v in base.items() if k not in ("PYTHONPATH", "PYTHONSTARTUP")}
-    if "PYTHONPATH" in base:
-        env["PYTHONPATH"] = base["PYTHONPATH"]
+    env = {
+        name: value
+        for name, value in base.items()
+        if name not in _FOREIGN and not name.startswith(_FOREIGN_PREFIXES)
+    }
     for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "RAYON"):
         env[f"{name}_NUM_THREADS"] = threads
     env |= {
@@ -44,7 +53,21 @@ def environment(request: Mapping[str, Any], base: Mapping[str, str]) -> dict[str
         env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     if request["device"] == "cpu":
         env["CUDA_VISIBLE_DEVICES"] = ""
+    elif request.get("processes", 1) == 1:
+        # Several GPUs in one process: transformers would cut each batch into parts, unasked.
+        env["CUDA_VISIBLE_DEVICES"] = base.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]
+    if request.get("processes", 1) > 1:
+        env |= _seat(request)
     return env
+
+
+def _seat(request: Mapping[str, Any]) -> dict[str, str]:
+    """What torch and accelerate read to know which of several processes this is."""
+    rank, size = str(request["process"]), str(request["processes"])
+    seat = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
+    if sys.platform == "linux":
+        seat["GLOO_SOCKET_IFNAME"] = "lo"  # nobody outside this machine can listen
+    return seat
 
 
 def die_with_parent() -> None:
@@ -75,6 +98,10 @@ def _context(request: Mapping[str, Any], events: Any) -> Context:
             for p in request["profiles"]
         ),
         events=events,
+        process=request.get("process", 0),
+        processes=request.get("processes", 1),
+        meeting=Path(request["meeting"]) if request.get("meeting") else None,
+        said=Path(request["said"]) if request.get("said") else None,
     )
 
 
@@ -105,4 +132,10 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    if status and "WORLD_SIZE" in os.environ:
+        # A process that failed must not wait, on its way out, for others that wait for it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from registry.artifact import write_atomically
 from registry.errors import UsageError
+from registry.ran import Ran
 from registry.typed import Frozen
 
 Params = TypeVar("Params", bound=Frozen)
@@ -72,6 +75,15 @@ class Context:
     profiles: tuple[ProfileView, ...]
     events: IO[str] | None = None
     """Where progress and curves are written, a JSON object a line."""
+    process: int = 0
+    """Which of several processes this is. The first writes the artifact; what others write into
+    `out` is thrown away, and `work` belongs to all of them."""
+    processes: int = 1
+    """How many processes share the work."""
+    meeting: Path | None = None
+    """A file through which they find each other, where there are several."""
+    said: Path | None = None
+    """Where it is kept what the method runs on."""
 
     def typed(self, params: type[Params]) -> Params:
         """The parameters as the method's own type."""
@@ -93,6 +105,13 @@ class Context:
     def source(self, path: str) -> Path:
         """A source of the project by its relative path."""
         return self.root / path
+
+    def ran(self, ran: Ran) -> None:
+        """Says what the method runs on: in the log, on the terminal and in the run's record."""
+        sys.stdout.write(f"runs on {ran}\n")
+        sys.stdout.flush()
+        if self.said is not None and self.process == 0:
+            write_atomically(self.said, ran.model_dump_json().encode())
 
     def progress(self, done: int, total: int, **values: float) -> None:
         """Notes that `done` of `total` steps are over; `values` become curves of the run.

@@ -50,6 +50,20 @@ class Resources(Frozen):
     """Peak main memory, as `512MiB` or `4GiB`."""
     threads: int = Field(default=1, ge=1, le=256)
     """CPU threads; they belong to the result, since sums in another order round otherwise."""
+    processes: int = Field(default=1, ge=1, le=64)
+    """Processes that share the rows of each step, with `threads` each and a GPU each where `gpus`
+    are asked for. They belong to the result, as threads do."""
+
+    @model_validator(mode="after")
+    def _a_gpu_each(self) -> Self:
+        if self.processes > 1 and 0 < self.gpus != self.processes:
+            raise ValueError(
+                Message(
+                    f"{self.processes} processes cannot share {self.gpus} GPUs evenly: each takes "
+                    f"one, so write `gpus: {self.processes}`"
+                )
+            )
+        return self
 
 
 ExpectationType = Literal[

@@ -137,6 +137,10 @@ class MethodError(ChorusError):
     """A method failed while making an artifact."""
 
 
+class AgainError(MethodError):
+    """A method asks to be started again; what it needs for that lies in its work folder."""
+
+
 class MovedError(ChorusError):
     """Inputs, code or consent changed while a node was being made."""
 

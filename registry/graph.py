@@ -229,6 +229,10 @@ def _declaration_problems(declared: Declared, project: Project) -> Iterator[Prob
                 "communities here: " + ", ".join(project.communities)
             )
             yield document.problem(("communities", index), what, mend)
+    if declaration.resources.processes > 1 and not method.spreads:
+        what = f"the method {method.name!r} runs in one process"
+        mend = "leave out `processes`; docs/training.md names the methods that several can share"
+        yield document.problem(("resources", "processes"), what, mend)
     for role in declaration.inputs:
         if role not in method.inputs:
             what = f"the method {method.name!r} takes no input {role!r}"

@@ -1,6 +1,8 @@
-"""Starts the child process in which a method runs, and tells how it ended.
+"""Starts the child processes in which a method runs, and tells how they ended.
 
-Every door starts it in the same way; `registry.child` is its other side.
+Every door starts them in the same way; `registry.child` is their other side. There is one, unless
+the declaration asks for more and the method can be shared: then each has a number, the first writes
+the artifact, and when one fails all end. A method that asks for it is started again.
 """
 
 from __future__ import annotations
@@ -8,22 +10,30 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from registry import errors
 from registry.child import environment
-from registry.errors import ChorusError, ExitCode, MethodError
+from registry.errors import AgainError, ChorusError, ExitCode, MethodError
 from registry.graph import Graph, Node
-from registry.runs import RunFiles
+from registry.ran import Ran
+from registry.runs import RunFiles, read_ran
 from registry.status import Causes
 
 _CHILDREN: set[subprocess.Popen[bytes]] = set()
 """The methods that run now, for an interrupt to end them."""
+_STARTS = 16
+"""How often a method may ask to be started, all in all."""
+_LOOK_EVERY = 0.2
+"""Seconds between looks at whether another of several processes has failed."""
+_STOPPED = (ExitCode.INTERRUPTED, -signal.SIGINT, -signal.SIGTERM)
+"""How a child ends that was told to."""
 
 
 def choose_device(node: Node) -> str:
@@ -62,11 +72,13 @@ def build_request(
         "seed": causes.seed,
         "device": device,
         "threads": causes.threads,
+        "processes": causes.processes,
         "network": method.network,
         "out": str(out),
         "work": str(work),
         "root": str(graph.project.root),
         "events": str(files.events),
+        "said": str(files.ran),
         "error": str(work / "error.json"),
         "parent": os.getpid(),
         "roles": roles,
@@ -83,32 +95,124 @@ def build_request(
     }
 
 
-def run_method(request: Mapping[str, Any], files: RunFiles, lock: IO[str]) -> None:
-    """Runs one request in a child that inherits the node's lock; raises what went wrong in it."""
-    with files.log.open("wb") as log:
+def run_method(
+    request: Mapping[str, Any],
+    files: RunFiles,
+    lock: IO[str],
+    ran: Callable[[Ran], None] = lambda _ran: None,
+) -> None:
+    """Runs one request in children that inherit the node's lock; raises what went wrong in them.
+
+    Args:
+        request: What `build_request` made.
+        files: Where the run keeps its log.
+        lock: The node's lock, held as long as one child lives.
+        ran: Told what the method says that it runs on.
+    """
+    others = Path(request["work"]).with_name("others")
+    for attempt in range(_STARTS):
+        shutil.rmtree(others, ignore_errors=True)
+        try:
+            _run_once(request, others, files, lock, ran)
+        except AgainError as error:
+            if attempt + 1 == _STARTS:
+                raise
+            with files.log.open("a") as log:
+                log.write(f"{error.what}\n")
+            shutil.rmtree(request["out"])
+            Path(request["out"]).mkdir()
+        else:
+            return
+        finally:
+            shutil.rmtree(others, ignore_errors=True)
+
+
+def _run_once(
+    request: Mapping[str, Any],
+    others: Path,
+    files: RunFiles,
+    lock: IO[str],
+    ran: Callable[[Ran], None],
+) -> None:
+    requests = [_request_of(request, process, others) for process in range(request["processes"])]
+    children: list[subprocess.Popen[bytes]] = []
+    try:
+        for one in requests:
+            children.append(_start(one, files.log_of(one["process"]), lock))
+            _CHILDREN.add(children[-1])
+        failed = _wait(children, files, ran)
+    finally:
+        for child in children:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+            _CHILDREN.discard(child)
+    if not failed:
+        return
+    if any(child.returncode in _STOPPED for child in failed):
+        raise KeyboardInterrupt
+    first = min(failed, key=lambda child: _when(requests[children.index(child)]))
+    one = requests[children.index(first)]
+    raise _child_error(one, first.returncode, files.log_of(one["process"]))
+
+
+def _request_of(request: Mapping[str, Any], process: int, others: Path) -> dict[str, Any]:
+    """The request as one process gets it: only the first writes where the artifact is made."""
+    own = {**request, "process": process}
+    if request["processes"] > 1:
+        others.mkdir(exist_ok=True)
+        own["meeting"] = str(others / "meeting")
+    if process:
+        out = others / str(process)
+        out.mkdir()
+        error = Path(request["error"]).with_name(f"error-{process}.json")
+        own |= {"out": str(out), "events": os.devnull, "error": str(error), "said": None}
+    Path(own["error"]).unlink(missing_ok=True)
+    return own
+
+
+def _start(request: Mapping[str, Any], log: Path, lock: IO[str]) -> subprocess.Popen[bytes]:
+    with log.open("ab") as stream:
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "registry.child"],
             stdin=subprocess.PIPE,
-            stdout=log,
+            stdout=stream,
             stderr=subprocess.STDOUT,
             env=environment(request, os.environ),
             pass_fds=[lock.fileno()],
             cwd=request["root"],
         )
-        _CHILDREN.add(child)
-        try:
-            child.communicate(json.dumps(request).encode())
-        except BaseException:
-            child.kill()
-            child.wait()
-            raise
-        finally:
-            _CHILDREN.discard(child)
-    if child.returncode == 0:
-        return
-    if child.returncode in (ExitCode.INTERRUPTED, -signal.SIGINT, -signal.SIGTERM):
-        raise KeyboardInterrupt
-    raise _child_error(request, child.returncode, files)
+    assert child.stdin is not None  # noqa: S101 - it is a pipe
+    # A child that has ended already says why by its status.
+    with contextlib.suppress(BrokenPipeError), child.stdin:
+        child.stdin.write(json.dumps(request).encode())
+    return child
+
+
+def _wait(
+    children: Sequence[subprocess.Popen[bytes]], files: RunFiles, ran: Callable[[Ran], None]
+) -> list[subprocess.Popen[bytes]]:
+    """Waits until all have ended, or one has failed; returns those that had failed by then."""
+    running, told = list(children), None
+    while running:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running[0].wait(_LOOK_EVERY)
+        now = read_ran(files)
+        if now is not None and now != told:
+            ran(now)
+            told = now
+        if failed := [child for child in running if child.poll()]:
+            return failed
+        running = [child for child in running if child.poll() is None]
+    return []
+
+
+def _when(request: Mapping[str, Any]) -> float:
+    """When a child failed; one that could not say so was killed, and the others noticed."""
+    try:
+        return Path(request["error"]).stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def stop_children(grace: float = 5.0) -> None:
@@ -123,7 +227,7 @@ def stop_children(grace: float = 5.0) -> None:
         child.kill()
 
 
-def _child_error(request: Mapping[str, Any], code: int, files: RunFiles) -> ChorusError:
+def _child_error(request: Mapping[str, Any], code: int, log: Path) -> ChorusError:
     try:
         described = json.loads(Path(request["error"]).read_text())
     except (OSError, ValueError):
@@ -132,7 +236,7 @@ def _child_error(request: Mapping[str, Any], code: int, files: RunFiles) -> Chor
     kind = getattr(errors, described.pop("kind"), MethodError)
     if kind is MethodError:
         described.setdefault("why", "the artifact that stood there before is untouched")
-        described.setdefault("mend", f"see the log {files.log}")
+        described.setdefault("mend", f"see the log {log}")
     described["where"] = described.get("where") or request["node"]
     error: ChorusError = kind(described.pop("what"), **described)
     return error

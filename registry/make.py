@@ -47,6 +47,7 @@ from registry.held_out import HeldOut, held_out_for
 from registry.launch import build_request, choose_device, run_method
 from registry.method import forget_code
 from registry.profile_life import read_life
+from registry.ran import Ran
 from registry.runs import Door, Outcome, Run, RunFiles, end_run, start_run
 from registry.status import Causes, altered_files, causes_of, contract_moved, differences
 from registry.unfinished import Attempt, begin, begun, finish
@@ -72,6 +73,8 @@ class Listener:
     """Another process holds the node's lock."""
     started: Callable[[str, RunFiles], None] = lambda _node, _files: None
     """The method runs; progress can be read from the run's events."""
+    ran: Callable[[str, Ran], None] = lambda _node, _ran: None
+    """The method has said what it runs on."""
 
 
 def make_node(
@@ -221,7 +224,7 @@ def _produce(
     listener.started(node.id, files)
     request = build_request(graph, node, causes, device, scratch.files, work, files)
     started = time.monotonic()
-    run_method(request, files, lock)
+    run_method(request, files, lock, lambda ran: listener.ran(node.id, ran))
     seconds = round(time.monotonic() - started, 3)
     entries = graph.project.hasher.tree(scratch.files)
     if not entries:
@@ -237,6 +240,7 @@ def _produce(
         params=causes.params,
         seed=causes.seed,
         threads=causes.threads,
+        processes=causes.processes,
         device=device,
         dtype=causes.params.get("dtype"),
         libraries=_versions(node),

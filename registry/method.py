@@ -73,6 +73,8 @@ class Method:
     """Distributions whose versions belong to the result."""
     limits: tuple[str, ...] = ()
     """What a reader of a card must know of what it makes, a sentence each."""
+    spreads: bool = False
+    """Whether several processes can share its work; others run in one."""
     network: bool = False
     """Whether it may reach the network (a model hub); others run with offline switches."""
 

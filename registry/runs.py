@@ -16,6 +16,7 @@ from typing import IO, Any, Literal
 from pydantic import ValidationError
 
 from registry.artifact import canonical_json, write_atomically
+from registry.ran import Ran
 from registry.typed import Frozen
 
 Outcome = Literal[
@@ -68,6 +69,8 @@ class Run(Frozen):
     """Dagster's own id, where Dagster was the door."""
     content: str | None = None
     """Content digest of what was made."""
+    ran: Ran | None = None
+    """What the method ran on, where it said so."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,15 @@ class RunFiles:
     def log(self) -> Path:
         """What the method printed."""
         return self.folder / f"{self.id}.log"
+
+    def log_of(self, process: int) -> Path:
+        """What one of several processes printed; the first one's is the run's."""
+        return self.folder / f"{self.id}.{process}.log" if process else self.log
+
+    @property
+    def ran(self) -> Path:
+        """What the method runs on, once it has said so."""
+        return self.folder / f"{self.id}.ran"
 
     @property
     def events(self) -> Path:
@@ -120,6 +132,7 @@ def end_run(run: Run, files: RunFiles, outcome: Outcome, **values: Any) -> Run:
             "outcome": outcome,
             "ended": now.isoformat(timespec="milliseconds"),
             "seconds": round(seconds, 3),
+            "ran": read_ran(files),
             **values,
         }
     )
@@ -155,6 +168,14 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def read_ran(files: RunFiles) -> Ran | None:
+    """What the method of a run said that it runs on; None where it said nothing."""
+    try:
+        return Ran.model_validate_json(files.ran.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
 
 
 def read_events(path: Path) -> Iterator[Mapping[str, Any]]:

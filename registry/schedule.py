@@ -31,7 +31,8 @@ class Outcome:
 
 def default_jobs(nodes: Sequence[Node]) -> int:
     """As many nodes at once as the machine has processors for, at most four."""
-    threads = max((node.declaration.resources.threads for node in nodes), default=1)
+    asked = [node.declaration.resources for node in nodes]
+    threads = max((one.threads * one.processes for one in asked), default=1)
     return max(1, min(4, len(os.sched_getaffinity(0)) // threads))
 
 

@@ -42,6 +42,7 @@ class Causes:
     params: dict[str, Any]
     seed: int
     threads: int
+    processes: int
     inputs: dict[tuple[str, str], str]
     """Content digest by role and node; empty text where the artifact is missing."""
     tables: dict[tuple[str, str], str]
@@ -55,7 +56,8 @@ class Causes:
     def digest(self) -> str:
         """One digest of all of them."""
         return digest_of(
-            [self.method.model_dump(mode="json"), self.params, self.seed, self.threads]
+            [self.method.model_dump(mode="json"), self.params, self.seed]
+            + [self.threads, self.processes]
             + [
                 sorted([list(key), digest] for key, digest in one.items())
                 for one in (self.inputs, self.tables, self.fields)
@@ -79,6 +81,7 @@ def causes_of(graph: Graph, node: Node) -> Causes:
         params=declared.params.model_dump(mode="json"),
         seed=node.declaration.seed,
         threads=node.declaration.resources.threads,
+        processes=node.declaration.resources.processes,
         inputs={(e.role, e.node): _content(graph, e.node) for e in node.edges},
         tables={
             (p.id, table): hasher.file(p.table(table))
@@ -134,6 +137,7 @@ def differences(causes: Causes, manifest: Manifest) -> list[str]:
     for what, now, then in (
         ("seed", causes.seed, manifest.seed),
         ("resources.threads", causes.threads, manifest.threads),
+        ("resources.processes", causes.processes, manifest.processes),
     ):
         if now != then:
             reasons.append(f"{what} changed from {then} to {now}")

@@ -61,8 +61,8 @@ def stage_of(graph: Graph, node: Node) -> dict[str, Any]:
     declared = node.declared
     keys = ["method", "inputs", "params", "contract"]
     keys += ["seed"] if "seed" in declared.document.data else []
-    if "threads" in declared.document.data.get("resources", {}):
-        keys.append("resources.threads")
+    resources = declared.document.data.get("resources", {})
+    keys += [f"resources.{name}" for name in ("threads", "processes") if name in resources]
     params: list[dict[str, list[str]]] = [
         {declared.document.path: keys},
         {CODE_FILE: [f"methods.{declared.method.name}"]},

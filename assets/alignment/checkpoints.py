@@ -9,9 +9,9 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-from assets.synthesis.sampling import seed_of
+from assets.alignment.spread import parts_file
 from registry.artifact import write_atomically
-from registry.errors import MethodError
+from registry.errors import AgainError, MethodError
 
 _WHOLE = "whole"
 """The file that a checkpoint gets once all of it is written."""
@@ -28,23 +28,36 @@ def last_checkpoint(folder: Path) -> Path | None:
     return next((path for path in reversed(found) if path.is_dir()), None)
 
 
-def train_on(trainer: Any, folder: Path) -> None:
+def train_on(trainer: Any, folder: Path, more_parts: int | None = None) -> None:
     """Lets a trainer of transformers go on from what an attempt left in `folder`.
 
-    Raises MethodError where memory runs out; checkpoints stay.
+    Args:
+        trainer: The trainer; of several processes each has its own, and one folder.
+        folder: Where checkpoints lie.
+        more_parts: In how many parts to take a step where memory runs out; None to give up.
+
+    Raises:
+        AgainError: Memory ran out, and the next start takes a step in more parts.
+        MethodError: Memory ran out. Checkpoints stay.
     """
-    begun = last_checkpoint(folder)
-    trainer.add_callback(_marker())
+    with trainer.accelerator.main_process_first():
+        begun = last_checkpoint(folder)
+    trainer.add_callback(_marker(trainer.accelerator))
     try:
         trainer.train(resume_from_checkpoint=str(begun) if begun else None)
     except (MemoryError, RuntimeError) as error:
         if not _is_lack_of_memory(error):
             raise
+        if more_parts is not None:
+            write_atomically(parts_file(folder), str(more_parts).encode())
+            raise AgainError(
+                f"memory ran out; the training goes on with each step in {more_parts} parts"
+            ) from error
         raise MethodError(
             "the training needs more memory than the machine has",
             why=str(error).partition("\n")[0] or "the machine gave none",
             mend="free some and run it again: it goes on from its last checkpoint; or begin anew "
-            "with smaller parts (a larger params.accumulate), or shorter rows",
+            "with `fit_memory: true`, smaller parts (a larger params.accumulate), or shorter rows",
         ) from error
 
 
@@ -86,26 +99,12 @@ def kept_state(path: Path, device: Any) -> dict[str, Any] | None:
         ) from error
 
 
-def one_pass(rows: int, wanted: int, seed: int) -> list[int]:
-    """So many places of rows in shuffled rounds.
-
-    trl's sampler starts anew with each pass over its rows when a run goes on, so a trainer that
-    shall go on is given one pass only, in this order.
-    """
-    import numpy
-
-    found: list[int] = []
-    while len(found) < wanted:
-        source = numpy.random.default_rng(seed_of(seed, f"order {len(found)}"))
-        found += source.permutation(rows).tolist()
-    return found[:wanted]
-
-
-def _marker() -> Any:
+def _marker(accelerator: Any) -> Any:
     from transformers import TrainerCallback
 
     class Marker(TrainerCallback):  # type: ignore[misc]
         def on_save(self, args: Any, state: Any, _control: Any, **_: Any) -> None:
+            accelerator.wait_for_everyone()  # each process writes a part of it
             if state.is_world_process_zero:
                 folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
                 write_atomically(folder / _WHOLE, b"")

@@ -27,7 +27,7 @@ from assets.alignment.preferences import (
 )
 from assets.alignment.reward_scoring import padded, require_language_model
 from assets.alignment.sequences import IGNORED
-from assets.alignment.training import low_rank, merged, save_trained, settings, told, train
+from assets.alignment.training import laid_out, low_rank, save_trained, settings, told, train
 from assets.compute import LIBRARIES, load_weights, prepare
 from assets.rows import write_left_out
 from registry.method import Method, Role
@@ -192,6 +192,7 @@ def build_trainer(
             return (loss, logs) if return_outputs else loss
 
     set_seed(arguments["seed"])
+    rows = rows_of(tokenizer, pairs, mask_marks=params.mask_marks)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return MaskedTrainer(
@@ -199,9 +200,7 @@ def build_trainer(
             ref_model=reference,
             args=DPOConfig(beta=params.beta, remove_unused_columns=False, **arguments),
             data_collator=Collator(tokenizer.pad_token_id or 0),
-            train_dataset=Dataset.from_list(
-                rows_of(tokenizer, pairs, mask_marks=params.mask_marks)
-            ),
+            train_dataset=laid_out(Dataset.from_list(rows), params, arguments["seed"]),
             processing_class=tokenizer,
             peft_config=low_rank(params, "CAUSAL_LM"),
         )
@@ -227,8 +226,8 @@ def run(context: Context) -> None:
     folder = context.work / "trainer"
     arguments = settings(params, context.seed, context.device, folder)
     trainer = build_trainer(model, reference, tokenizer, pairs, params, arguments)
-    curve = train(trainer, folder, CURVES, told(context, params.steps))
-    trained = merged(trainer.accelerator.unwrap_model(trainer.model), params)
+    say = context.ran
+    trained, curve = train(trainer, params, folder, CURVES, told(context, params.steps), say)
     write_left_out(context.out, rejected)
     shown = ("preference", "likelihood", "accuracy", "difference")
     panels = {name: [row[name] for row in curve] for name in shown}
@@ -246,5 +245,6 @@ method = Method(
         "data": Role("dataset", "pairs of answers of which one is preferred", many=True),
     },
     use="train-rl",
+    spreads=True,
     libraries=(*LIBRARIES, *training.LIBRARIES, "matplotlib", "polars"),
 )

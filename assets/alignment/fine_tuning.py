@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from assets.alignment.sequences import TokenSequence
+from assets.alignment.spread import Say, say_nothing
 from assets.alignment.training import (
     CURVES,
     Tell,
     TuningParams,
-    merged,
+    laid_out,
     settings,
     train,
     with_adapter,
@@ -30,6 +31,7 @@ def tune(
     device: str,
     folder: Path,
     tell: Tell,
+    say: Say = say_nothing,
 ) -> tuple[Any, list[dict[str, float]]]:
     """Trains a model; returns it, the adapter merged, and a row for each step.
 
@@ -55,13 +57,12 @@ def tune(
                 packing=params.packing,
                 **settings(params, seed, device, folder),
             ),
-            train_dataset=rows,
+            train_dataset=laid_out(rows, params, seed),
             processing_class=tokenizer,
         )
     if params.packing:
         require_apart(trainer.model, trainer.data_collator, sequences)
-    curve = train(trainer, folder, CURVES, tell)
-    return merged(trainer.accelerator.unwrap_model(trainer.model), params), curve
+    return train(trainer, params, folder, CURVES, tell, say)
 
 
 _SEEN = 64

@@ -31,8 +31,9 @@ from assets.alignment.reward_terms import (
     name_of,
 )
 from assets.alignment.reward_values import Asked
+from assets.alignment.spread import Say, say_nothing
 from assets.alignment.training import Tell, merged, save_trained, told, with_adapter
-from assets.compute import LIBRARIES, load_weights, prepare
+from assets.compute import LIBRARIES, Dtype, load_weights, prepare
 from assets.diversity.encoder import LIBRARIES as ENCODER_LIBRARIES
 from assets.diversity.encoder import load_encoder
 from assets.diversity.filtering.rules import Topic
@@ -103,6 +104,7 @@ def reinforce(
     files: Path,
     folder: Path,
     tell: Tell,
+    say: Say = say_nothing,
     callbacks: Sequence[Any] = (),
 ) -> Reinforced:
     """Trains the model in `files`; checkpoints lie in `folder`, from which a killed run goes on."""
@@ -136,7 +138,7 @@ def reinforce(
     trainer = build_trainer(policy, tokenizer, course, ends)
     for callback in callbacks:
         trainer.add_callback(callback)
-    curves = train(trainer, course, tell)
+    curves = train(trainer, course, tell, say)
     return Reinforced(
         model=merged(trainer.accelerator.unwrap_model(trainer.model), params),
         tokenizer=tokenizer,
@@ -153,7 +155,7 @@ def run(context: Context) -> None:
     require_means(context, params.rewards)
     require_language_model(context.input("base"))
     files, tell = context.input("base").files, told(context, params.steps)
-    made = reinforce(context, params, files, context.work, tell)
+    made = reinforce(context, params, files, context.work, tell, context.ran)
     drawn = panels(made.curves, made.names)
     save_trained(context, made.model, made.tokenizer, made.curves, drawn, "rewards.png")
     write_rows(context.out / "samples.parquet", made.samples)
@@ -218,7 +220,7 @@ def _means(
     return Means(
         size=params.group_size,
         letters=letters,
-        chances=_chances(policy, tokenizer, letters),
+        chances=_chances(policy, tokenizer, letters, params.arithmetic),
         scorer=scorer,
         judge=judge,
         encoder=encoder,
@@ -230,13 +232,14 @@ def _means(
     )
 
 
-def _chances(policy: Any, tokenizer: Any, letters: Sequence[int]) -> Chances:
+def _chances(policy: Any, tokenizer: Any, letters: Sequence[int], arithmetic: Dtype) -> Chances:
     """The policy's probabilities of each question's options, as it is when they are asked for."""
 
     def found(asked: Sequence[Asked]) -> list[list[float]]:
         import torch
 
-        with torch.autocast(policy.device.type, dtype=torch.bfloat16):
+        half = arithmetic == "bfloat16"
+        with torch.autocast(policy.device.type, dtype=torch.bfloat16, enabled=half):
             whole = next_token_probabilities(policy, tokenizer, [one.ids for one in asked])
         own = [whole[row, letters[: len(one.options)]] for row, one in enumerate(asked)]
         lost = [one for one in own if not bool((one > 0).all())]
@@ -274,6 +277,7 @@ method = Method(
     run=run,
     inputs=_INPUTS,
     use="train-rl",
+    spreads=True,
     libraries=_LIBRARIES,
     limits=_LIMITS,
 )
@@ -288,6 +292,7 @@ community_method = Method(
     profile_fields=("languages", "off_limits"),
     may_lack=("off_limits",),
     use="train-rl",
+    spreads=True,
     libraries=_LIBRARIES,
     limits=_LIMITS,
 )

@@ -12,8 +12,10 @@ from pydantic import Field, model_validator
 from assets.alignment.groups import Scale
 from assets.alignment.reward_functions import NamedReward
 from assets.alignment.reward_values import Asked
+from assets.alignment.spread import more_parts, order_of, parts_of
 from assets.alignment.training import AdapterChoice
-from assets.synthesis.sampling import Sampling, seed_of
+from assets.compute import processes_here
+from assets.synthesis.sampling import Sampling
 from registry.errors import MethodError
 
 if TYPE_CHECKING:
@@ -72,9 +74,18 @@ class GrpoTraining(AdapterChoice):
     """Draws between those of which one group is kept to be read, with what each reward paid."""
     gradient_checkpointing: bool = False
     """Computes activations twice and keeps fewer: half the memory for a third more time."""
+    fit_memory: bool = False
+    """Where memory runs out, goes on from the last checkpoint with each step in at least twice as
+    many parts, and as many fewer answers written side by side. Steps are the same but for rounding;
+    the run says how many parts it took."""
 
     @model_validator(mode="after")
     def _can_be_drawn(self) -> Self:
+        if self.fit_memory and self.loss == "bnpo":
+            raise ValueError(
+                "`loss: bnpo` averages over the tokens of each part, so that a step in more parts "
+                "is another one; leave out `fit_memory`"
+            )
         if self.sampling.temperature == 0:
             raise ValueError(
                 "`sampling.temperature` is 0: all answers to a prompt would be the same"
@@ -119,29 +130,45 @@ class Course:
         """How often answers are drawn."""
         return -(-self.params.steps // self.params.steps_per_draw)
 
+    @property
+    def trainer(self) -> Path:
+        """Where checkpoints lie."""
+        return self.folder / "trainer"
 
-def order_of(course: Course) -> list[int]:
-    """The places of all prompts of a run, in the order asked: all of them, then all again.
+    @property
+    def parts(self) -> int:
+        """In how many parts a step is taken: as declared, or more where memory ran out."""
+        return parts_of(self.trainer, self.params.accumulate)
+
+    @property
+    def at_once(self) -> int:
+        """How many answers are written side by side: fewer where memory ran out."""
+        return max(1, self.params.answers_at_once * self.params.accumulate // self.parts)
+
+    @property
+    def more_parts(self) -> int | None:
+        """In how many parts to take a step where memory runs out; None to give up."""
+        if not self.params.fit_memory:
+            return None
+        answers = self.params.prompts * self.params.group_size
+        return more_parts(answers // processes_here() // self.params.minibatches, self.parts)
+
+
+def places_of(course: Course) -> list[int]:
+    """The places of all prompts of a run, in the order asked.
 
     trl's sampler starts anew with each pass over its rows when a run goes on, so it is given one
     pass only.
     """
-    import numpy
-
-    wanted = course.draws * course.params.prompts
-    found: list[int] = []
-    while len(found) < wanted:
-        source = numpy.random.default_rng(seed_of(course.seed, f"order {len(found)}"))
-        found += source.permutation(len(course.asked)).tolist()
-    return found[:wanted]
+    return order_of(len(course.asked), course.draws * course.params.prompts, course.seed)
 
 
-def settings(course: Course, processes: int = 1) -> GRPOConfig:
+def settings(course: Course) -> GRPOConfig:
     """The settings of trl: everything that bears on the result is named here."""
     from trl import GRPOConfig
 
-    params = course.params
-    batch, parts = params.prompts * params.group_size, params.minibatches * params.accumulate
+    params, processes = course.params, processes_here()
+    batch, parts = params.prompts * params.group_size, params.minibatches * course.parts
     if params.prompts % processes or batch % (processes * parts):
         raise MethodError(
             f"{params.prompts} prompts x {params.group_size} answers cannot be shared by "
@@ -150,14 +177,14 @@ def settings(course: Course, processes: int = 1) -> GRPOConfig:
             mend="choose params.prompts as a multiple of the number of processes",
         )
     return GRPOConfig(
-        output_dir=str(course.folder / "trainer"),
+        output_dir=str(course.trainer),
         use_cpu=course.device == "cpu",
-        bf16=True,
+        bf16=params.arithmetic == "bfloat16",
         seed=course.seed,
         data_seed=course.seed,
         max_steps=params.steps,
         per_device_train_batch_size=batch // (processes * parts),
-        gradient_accumulation_steps=params.accumulate,
+        gradient_accumulation_steps=course.parts,
         steps_per_generation=parts,
         num_iterations=params.iterations,
         num_generations=params.group_size,
@@ -191,4 +218,5 @@ def settings(course: Course, processes: int = 1) -> GRPOConfig:
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=False,
+        ddp_find_unused_parameters=False,
     )

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from assets.alignment.checkpoints import train_on
 from assets.alignment.groups import advantages
-from assets.alignment.grpo_course import Course, GrpoTraining, order_of, settings
+from assets.alignment.grpo_course import Course, GrpoTraining, places_of, settings
 from assets.alignment.grpo_progress import curve_rows, progress
 from assets.alignment.reward_functions import NamedReward
 from assets.alignment.reward_values import Answer, Asked, checked
+from assets.alignment.spread import Say, what_runs
 from assets.synthesis.generation import write_answers
 from assets.synthesis.sampling import seed_of
 from registry.artifact import write_atomically
@@ -38,18 +39,17 @@ def build_trainer(model: Any, tokenizer: Any, course: Course, ends: frozenset[in
         ends: The tokens that end an answer.
     """
     import torch
-    from accelerate import PartialState
     from datasets import Dataset
     from trl import GRPOTrainer
 
     params = course.params
-    config = settings(course, PartialState(cpu=course.device == "cpu").num_processes)
+    config, at_once = settings(course), course.at_once
 
     def rollout(places: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
         asked = [course.asked[int(place)] for place in places]
         # What comes after is then the same in a run that goes on from here.
         torch.manual_seed(seed_of(course.seed, f"step {trainer.state.global_step}"))
-        return draw(trainer, asked, course, ends)
+        return draw(trainer, asked, course, ends, at_once)
 
     class MemberTrainer(GRPOTrainer):  # type: ignore[misc]
         paid: torch.Tensor
@@ -71,7 +71,7 @@ def build_trainer(model: Any, tokenizer: Any, course: Course, ends: frozenset[in
                 _keep_sample(course, self.state.global_step, given, self.paid[own], gains[own])
             return output
 
-    rows = [{"prompt": str(place)} for place in order_of(course)]
+    rows = [{"prompt": str(place)} for place in places_of(course)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer = MemberTrainer(
@@ -95,7 +95,11 @@ def _as_trl_asks(reward: NamedReward) -> Callable[..., list[float | None]]:
 
 
 def draw(
-    trainer: GRPOTrainer, asked: Sequence[Asked], course: Course, ends: frozenset[int]
+    trainer: GRPOTrainer,
+    asked: Sequence[Asked],
+    course: Course,
+    ends: frozenset[int],
+    at_once: int,
 ) -> dict[str, Any]:
     """One answer to each prompt in the list, in which each stands as often as its group is large.
 
@@ -107,8 +111,8 @@ def draw(
     seeds = [seed_of(course.seed, f"step {step} answer {first + i}") for i in range(len(asked))]
     written = []
     with _at_rest(model), trainer.accelerator.autocast():
-        for start in range(0, len(asked), params.answers_at_once):
-            part = slice(start, start + params.answers_at_once)
+        for start in range(0, len(asked), at_once):
+            part = slice(start, start + at_once)
             written += write_answers(
                 model, [one.ids for one in asked[part]], seeds[part], params.sampling, ends,
                 trainer.processing_class.pad_token_id or 0,
@@ -177,15 +181,18 @@ def read_samples(course: Course) -> list[dict[str, Any]]:
 
 
 def train(
-    trainer: GRPOTrainer, course: Course, tell: Callable[[int, dict[str, float]], None]
+    trainer: GRPOTrainer, course: Course, tell: Callable[[int, dict[str, float]], None], say: Say
 ) -> Any:
     """Trains from the last whole checkpoint on; returns a row for each step.
 
-    Raises MethodError where memory runs out, or a loss is no number; checkpoints stay.
+    Raises MethodError where what was asked for cannot run here, memory runs out, or a loss is no
+    number; checkpoints stay.
     """
     from transformers import PrinterCallback
 
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(progress(course.names, tell))
-    train_on(trainer, course.folder / "trainer")
+    arithmetic = course.params.arithmetic
+    say(what_runs(trainer.accelerator, "none", arithmetic, course.parts, "transformers"))
+    train_on(trainer, course.trainer, course.more_parts)
     return curve_rows(trainer.state.log_history, course.names)

@@ -17,8 +17,9 @@ from pydantic import Field
 
 from assets.alignment import rewards
 from assets.alignment.adapter import AdapterParams, Pupil, enrol
-from assets.alignment.checkpoints import one_pass, train_on
+from assets.alignment.checkpoints import train_on
 from assets.alignment.examples import LIMITS, Example, read_examples
+from assets.alignment.spread import order_of
 from assets.alignment.training import save_trained, tokens_in
 from assets.compute import LIBRARIES
 from assets.synthesis.sampling import seed_of
@@ -151,7 +152,7 @@ def build_trainer(
     from trl import GRPOTrainer
 
     options = {row["prompt"]: len(row["target"]) for row in rows}
-    order = one_pass(len(rows), params.steps * params.batch_size, config.seed)
+    order = order_of(len(rows), params.steps * params.batch_size, config.seed)
     outside = rewards.floor([row["target"] for row in rows], params.outside_margin)
 
     def rollout(prompts: list[str], trainer: GRPOTrainer) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from assets.alignment.reward_scoring import (
     filler,
     precise_head,
 )
-from assets.alignment.training import low_rank, merged, save_trained, settings, told, train
+from assets.alignment.training import laid_out, low_rank, save_trained, settings, told, train
 from assets.compute import LIBRARIES, as_dtype, prepare
 from assets.rows import write_left_out
 from registry.errors import MethodError
@@ -126,7 +126,7 @@ def build_trainer(
                 remove_unused_columns=False,
                 **arguments,
             ),
-            train_dataset=Dataset.from_list(rows),
+            train_dataset=laid_out(Dataset.from_list(rows), params, arguments["seed"]),
             processing_class=tokenizer,
             peft_config=low_rank(params, "SEQ_CLS"),
         )
@@ -147,8 +147,8 @@ def run(context: Context) -> None:
     folder = context.work / "trainer"
     arguments = settings(params, context.seed, context.device, folder)
     trainer = build_trainer(model, tokenizer, pairs, params, arguments)
-    curve = train(trainer, folder, CURVES, told(context, params.steps))
-    trained = merged(trainer.accelerator.unwrap_model(trainer.model), params)
+    say = context.ran
+    trained, curve = train(trainer, params, folder, CURVES, told(context, params.steps), say)
     kept = RewardSettings(chat_template=params.chat_template, longest=longest)
     (context.out / SETTINGS).write_text(kept.model_dump_json(indent=2) + "\n", encoding="utf-8")
     write_left_out(context.out, rejected)
@@ -167,6 +167,7 @@ method = Method(
         "data": Role("dataset", "pairs of answers of which one is preferred", many=True),
     },
     use="train-rl",
+    spreads=True,
     libraries=(*LIBRARIES, *training.LIBRARIES, "matplotlib", "polars"),
     limits=("It scores what its people preferred among a few answers, not whether one is true.",),
 )

@@ -22,8 +22,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from assets.alignment import training
+from assets.alignment.checkpoints import keep_state, kept_state
 from assets.alignment.groups import against_others, surrogate
 from assets.alignment.shadow import Shadow
+from assets.alignment.spread import what_runs
 from assets.alignment.thoughts import (
     Marks,
     Moment,
@@ -103,6 +105,31 @@ class Learner:
     seed: int
     trained: Sequence[torch.Tensor]
 
+    def own(self, everywhere: Sequence[Moment]) -> Sequence[Moment]:
+        """This process's share of the moments of a step."""
+        share = len(everywhere) // self.accelerator.num_processes
+        first = self.accelerator.process_index * share
+        return everywhere[first : first + share]
+
+    def averaged(self, figures: dict[str, float], tokens: float) -> dict[str, float]:
+        """A step's figures over all processes.
+
+        Each has as many thoughts, so that means of means are right; the part of the tokens that
+        were clipped is weighted with their number, and tokens learned from are added up.
+        """
+        import torch
+
+        if self.accelerator.num_processes == 1:
+            return figures
+        weighted = figures | {"clipped": figures["clipped"] * tokens}
+        own = torch.tensor(
+            [*weighted.values(), tokens], dtype=torch.float64, device=self.accelerator.device
+        )
+        *means, count = self.accelerator.reduce(own, reduction="mean").tolist()
+        found = dict(zip(weighted, means, strict=True))
+        whole = found["tokens"] * self.accelerator.num_processes
+        return found | {"clipped": found["clipped"] / max(count, 1.0), "tokens": whole}
+
 
 def step_rewards(
     learner: Learner, asked: Sequence[Moment], thoughts: Sequence[Thought]
@@ -126,27 +153,36 @@ def step_rewards(
 
 
 def shuffled_value(
-    learner: Learner, asked: Sequence[Moment], thoughts: Sequence[Thought]
-) -> float | None:
-    """What thoughts are worth before another text than theirs; None where there is no other."""
-    if len(asked) < 2:  # noqa: PLR2004
-        return None
+    learner: Learner, owners: Sequence[Moment], thoughts: Sequence[Thought]
+) -> float:
+    """What thoughts are worth before other texts than theirs.
+
+    Args:
+        learner: Who thought.
+        owners: For the thoughts before each moment, the moment that they are put before now.
+        thoughts: The thoughts, those of one moment beside each other.
+    """
     size, pad = learner.params.thoughts, learner.marks.pad
-    owners = [*asked[1:], asked[0]]
     moved = [
         Thought(owners[place // size], one.tokens, one.marks) for place, one in enumerate(thoughts)
     ]
     with learner.accelerator.autocast():
         there = worth(learner.plain, [(one.context, one.moment.after) for one in moved], pad)
         without = worth(learner.plain, [(m.before, m.after) for m in owners], pad)
-    return float((there.reshape(len(asked), size) - without[:, None]).mean())
+    return float((there.reshape(len(owners), size) - without[:, None]).mean())
 
 
-def step(learner: Learner, asked: Sequence[Moment], number: int) -> dict[str, float]:
-    """Thinks before each moment, pays each thought, and learns; returns the step's figures."""
+def step(learner: Learner, everywhere: Sequence[Moment], number: int) -> dict[str, float]:
+    """Thinks before each moment, pays each thought, and learns; returns the step's figures.
+
+    Args:
+        learner: Who thinks.
+        everywhere: The moments of the step; each of several processes takes its share of them.
+        number: The step's, from 0.
+    """
     import torch
 
-    params = learner.params
+    params, asked = learner.params, learner.own(everywhere)
     sampling = Sampling(temperature=params.temperature, max_new_tokens=params.thought_tokens)
     learner.plain.eval()
     with learner.accelerator.autocast():
@@ -161,9 +197,9 @@ def step(learner: Learner, asked: Sequence[Moment], number: int) -> dict[str, fl
             mend="lower params.learning_rate",
         )
     figures = {name: float(values.mean()) for name, values in rewards.items()}
-    if number % params.control_every == 0:
-        control = shuffled_value(learner, asked, thoughts)
-        figures |= {_CONTROL: control} if control is not None else {}
+    if number % params.control_every == 0 and len(everywhere) > 1:
+        owners = learner.own([*everywhere[1:], everywhere[0]])
+        figures[_CONTROL] = shuffled_value(learner, owners, thoughts)
     gains = against_others(rewards["reward"]).reshape(-1)
     learner.model.train()
     old: torch.Tensor | None = None
@@ -180,13 +216,15 @@ def step(learner: Learner, asked: Sequence[Moment], number: int) -> dict[str, fl
         learner.optimiser.step()
         learner.slow.follow()
     lengths = [len(one.words) for one in thoughts]
-    return figures | {
+    figures |= {
+        "loss": float(loss.detach()),
         "deviation": float(rewards["reward"].std(dim=1, correction=0).mean()),
         "clipped": float(clipped),
         "gradient_norm": float(norm),
         "thought_tokens": sum(lengths) / len(lengths),
         "tokens": sum(len(one.drawn_after) + len(one.tokens) for one in thoughts),
     }
+    return learner.averaged(figures, float(mask.sum()))
 
 
 def build(params: Params, model: Any, tokenizer: Any, seed: int, device: str) -> Learner:
@@ -194,7 +232,8 @@ def build(params: Params, model: Any, tokenizer: Any, seed: int, device: str) ->
     import torch
     from accelerate import Accelerator
 
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16")
+    precision = "bf16" if params.arithmetic == "bfloat16" else "no"
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision)
     if params.prefixes % accelerator.num_processes:
         raise MethodError(
             f"params.prefixes {params.prefixes} cannot be shared by {accelerator.num_processes} "
@@ -240,9 +279,8 @@ def train(
         tell: Told how far it is.
         budget: Tokens to learn from, after which no step is begun.
     """
-    params, accelerator = learner.params, learner.accelerator
+    params = learner.params
     curve = _restore(learner, checkpoint)
-    mine = params.prefixes // accelerator.num_processes
     for number in range(len(curve), params.steps):
         if sum(row["tokens"] for row in curve) >= budget:
             break
@@ -250,8 +288,7 @@ def train(
             texts, params.prefixes, params.least_context, params.longest_context,
             params.target_tokens, seed_of(learner.seed, f"step {number}"),
         )  # fmt: skip
-        first = accelerator.process_index * mine
-        figures = step(learner, asked[first : first + mine], number)
+        figures = step(learner, asked, number)
         curve.append({"step": number + 1, **figures})
         tell(number + 1, figures)
         if params.checkpoint_every and (number + 1) % params.checkpoint_every == 0:
@@ -260,27 +297,23 @@ def train(
 
 
 def _save(learner: Learner, curve: Sequence[dict[str, float]], checkpoint: Path) -> None:
-    import torch
-
     if not learner.accelerator.is_main_process:
         return
-    scratch = checkpoint.with_suffix(".new")
     state = {
         "trained": [p.detach() for p in learner.trained],
         "optimiser": learner.optimiser.state_dict(),
         "slow": learner.slow.state(),
         "curve": list(curve),
     }
-    torch.save(state, scratch)
-    scratch.replace(checkpoint)
+    keep_state(checkpoint, state)
 
 
 def _restore(learner: Learner, checkpoint: Path) -> list[dict[str, float]]:
     import torch
 
-    if not checkpoint.is_file():
+    state = kept_state(checkpoint, "cpu")
+    if state is None:
         return []
-    state = torch.load(checkpoint, weights_only=True, map_location=learner.accelerator.device)
     with torch.no_grad():
         for parameter, value in zip(learner.trained, state["trained"], strict=True):
             parameter.copy_(value)
@@ -320,9 +353,14 @@ def run(context: Context) -> None:
         )
     learner = build(params, model, tokenizer, context.seed, context.device)
 
+    context.ran(what_runs(learner.accelerator, "none", params.arithmetic, writer="transformers"))
+
+    seen: list[float] = []
+
     def tell(done: int, figures: Mapping[str, float]) -> None:
-        shown = {name: figures[name] for name in ("reward", "value")}
-        context.progress(done, params.steps, **shown)
+        shown = {name: figures[name] for name in ("loss", "reward", "value")}
+        seen.append(figures["tokens"])
+        context.progress(done, params.steps, tokens=round(sum(seen)), **shown)
 
     curve = train(learner, texts, context.work / "checkpoint.pt", tell)
     write_left_out(context.out, rejected)
@@ -352,5 +390,6 @@ method = Method(
         "data": Role("dataset", "rows that are read as plain text", many=True),
     },
     use="train-rl",
+    spreads=True,
     libraries=(*LIBRARIES, *training.LIBRARIES, "matplotlib", "polars"),
 )

@@ -103,6 +103,7 @@ def run(context: Context) -> None:
         device=context.device,
         folder=context.work / "trainer",
         tell=told(context, params.steps),
+        say=context.ran,
     )
     panels = {"loss (nats)": [row["loss"] for row in curve]}
     save_trained(context, trained, tokenizer, curve, panels, "loss.png")
@@ -120,5 +121,6 @@ method = Method(
         "data": Role("dataset", "rows of prompts and completions, or of conversations", many=True),
     },
     use="train-sft",
+    spreads=True,
     libraries=(*LIBRARIES, *training.LIBRARIES, "matplotlib", "polars"),
 )

@@ -142,6 +142,7 @@ def _train(
         device=context.device,
         folder=context.work / "trainer",
         tell=told(context, params.steps),
+        say=context.ran,
     )
     panels = {"loss (nats)": [row["loss"] for row in curve]}
     save_trained(context, trained, pupil.tokenizer, curve, panels, "loss.png")
@@ -267,6 +268,7 @@ method = Method(
     inputs=_BASE | {"data": Role("dataset", "samples, each with its source", many=True)},
     limits=_LIMITS,
     use="train-sft",
+    spreads=True,
     libraries=_LIBRARIES,
 )
 
@@ -281,5 +283,6 @@ respondents_method = Method(
     profile_fields=("name", "opinions"),
     limits=(*_LIMITS, _LIMIT_OF_ROWS),
     use="train-sft",
+    spreads=True,
     libraries=(*_LIBRARIES, "duckdb"),
 )

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from assets.alignment.checkpoints import train_on
-from assets.compute import Dtype, as_dtype, save_model
+from assets.alignment.spread import (
+    Say,
+    Sharding,
+    gathered,
+    kept_whole,
+    more_parts,
+    order_of,
+    parts_of,
+    sharding_settings,
+    share_of,
+    what_runs,
+)
+from assets.compute import Dtype, as_dtype, processes_here, save_model
 from assets.plots import draw_curves
 from assets.rows import write_rows
 from registry.errors import MethodError
@@ -35,11 +47,14 @@ class AdapterChoice(Frozen):
     """Scale of the adapter; its updates are multiplied by alpha / rank."""
     weights_dtype: Dtype = "bfloat16"
     """The number format of the saved weights. What is trained is trained in float32."""
+    arithmetic: Dtype = "bfloat16"
+    """The number format of the arithmetic. In float32 it takes two to three times as long on a
+    CPU, and several processes compute what one does to six digits; in bfloat16 to three or four."""
 
     @property
     def loads_as(self) -> Dtype:
         """The format in which weights are held while training: small steps need float32."""
-        return "bfloat16" if self.adapter_rank else "float32"
+        return self.arithmetic if self.adapter_rank else "float32"
 
 
 class TuningParams(AdapterChoice):
@@ -68,6 +83,17 @@ class TuningParams(AdapterChoice):
     is then that many of these. Refused where attention does not keep them apart."""
     gradient_checkpointing: bool = False
     """Computes activations twice and keeps fewer: half the memory for a third more time."""
+    fit_memory: bool = False
+    """Where memory runs out, goes on from the last checkpoint with each step in at least twice as
+    many parts. The step is the same but for rounding; the run says how many parts it took."""
+    sharding: Sharding = "none"
+    """What several GPUs share: only the rows of a step (`none`), or the weights too (`fsdp`), for
+    models that do not fit into one. Adapters and weights are then held in float32."""
+
+    @property
+    def loads_as(self) -> Dtype:
+        """As above; what is shared out has one format."""
+        return "float32" if self.sharding == "fsdp" else super().loads_as
 
 
 def merged(model: Any, params: AdapterChoice) -> Any:
@@ -103,23 +129,21 @@ def with_adapter(model: Any, params: AdapterChoice) -> Any:
 
 def settings(params: TuningParams, seed: int, device: str, folder: Path) -> dict[str, Any]:
     """The arguments that every trainer of trl takes alike."""
-    if params.batch_size % params.accumulate:
-        raise MethodError(
-            f"params.batch_size {params.batch_size} cannot be taken in {params.accumulate} parts",
-            mend="choose params.accumulate so that it divides params.batch_size",
-        )
+    parts = parts_of(folder, params.accumulate)
     return {
         "output_dir": str(folder),
         "max_steps": params.steps,
-        "per_device_train_batch_size": params.batch_size // params.accumulate,
-        "gradient_accumulation_steps": params.accumulate,
+        "per_device_train_batch_size": share_of(params.batch_size, parts),
+        "gradient_accumulation_steps": parts,
+        "train_sampling_strategy": "sequential",
         "learning_rate": params.learning_rate,
         "lr_scheduler_type": params.schedule,
         "warmup_steps": round(params.warmup * params.steps),
         "weight_decay": params.weight_decay,
         "max_grad_norm": 1.0,
         "use_cpu": device == "cpu",
-        "bf16": True,
+        "bf16": params.arithmetic == "bfloat16",
+        "ddp_find_unused_parameters": False,
         "gradient_checkpointing": params.gradient_checkpointing,
         "save_strategy": "steps" if params.checkpoint_every else "no",
         "save_steps": params.checkpoint_every or params.steps,
@@ -132,22 +156,39 @@ def settings(params: TuningParams, seed: int, device: str, folder: Path) -> dict
         "report_to": "none",
         "disable_tqdm": True,
         "dataloader_pin_memory": False,
+        **sharding_settings(params.sharding),
     }
 
 
+def laid_out(rows: Any, params: TuningParams, seed: int) -> Any:
+    """A dataset's rows in the order of the training, as many as all of its steps take."""
+    return rows.select(order_of(len(rows), params.steps * params.batch_size, seed))
+
+
 def train(
-    trainer: Any, folder: Path, curves: Mapping[str, str], tell: Tell
-) -> list[dict[str, float]]:
-    """Runs a trainer from its last checkpoint on; returns a row for each step.
+    trainer: Any,
+    params: TuningParams,
+    folder: Path,
+    curves: Mapping[str, str],
+    tell: Tell,
+    say: Say,
+) -> tuple[Any, list[dict[str, float]]]:
+    """Runs a trainer from its last checkpoint on.
 
     Args:
         trainer: A trainer of trl.
+        params: How it trains.
         folder: Where its checkpoints lie.
         curves: What is kept of each step: our name, and the trainer's.
         tell: Told how far it is.
+        say: Told what it runs on.
+
+    Returns:
+        The model as it is saved, and a row for each step.
 
     Raises:
-        MethodError: Where the loss is no finite number, or memory does not suffice.
+        MethodError: Where what was asked for cannot run here, the loss is no finite number, or
+            memory does not suffice.
     """
     from transformers import PrinterCallback, TrainerCallback
 
@@ -163,8 +204,13 @@ def train(
 
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Watch())
-    train_on(trainer, folder)
-    return curve_rows(trainer.state.log_history, curves)
+    parts = parts_of(folder, params.accumulate)
+    say(what_runs(trainer.accelerator, params.sharding, params.arithmetic, parts))
+    whole = kept_whole(trainer.model, params.sharding)
+    rows = params.batch_size // processes_here()
+    train_on(trainer, folder, more_parts(rows, parts) if params.fit_memory else None)
+    model = merged(gathered(trainer, whole), params)
+    return model, curve_rows(trainer.state.log_history, curves)
 
 
 def curve_rows(
@@ -206,7 +252,12 @@ def save_trained(
     panels: Mapping[str, Sequence[float]],
     picture: str = "training.png",
 ) -> None:
-    """Writes a model with its curves, all of them as rows and those in `panels` as a picture."""
+    """Writes a model with its curves, all of them as rows and those in `panels` as a picture.
+
+    Of several processes only the first writes.
+    """
+    if context.process:
+        return
     save_model(model, tokenizer, context.out)
     write_rows(context.out / "curves.parquet", curve)
     (context.out / picture).write_bytes(draw_curves(panels))

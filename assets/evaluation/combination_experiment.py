@@ -266,7 +266,7 @@ def _reinforce(
     )
     made = reinforce(
         context, own, files, out.with_suffix(".trainer"),
-        lambda _number, figures: tell(int(enough.tokens), figures), [enough],
+        lambda _number, figures: tell(int(enough.tokens), figures), callbacks=[enough],
     )  # fmt: skip
     save_model(made.model, made.tokenizer, out)
     return Trained(enough.tokens, made.curves)

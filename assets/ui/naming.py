@@ -37,19 +37,25 @@ def profile_key(part: str) -> dg.AssetKey:
 
 
 def code_version(declared: Declared) -> str:
-    """Changes with the method's code, its parameters, its seed and its threads."""
+    """Changes with the method's code, its parameters, its seed, its threads and processes."""
     declaration, params = declared.declaration, declared.params.model_dump(mode="json")
-    code, threads = code_of(declared.method.name).digest, declaration.resources.threads
-    return _version(code, params, declaration.seed, threads)
+    code, asked = code_of(declared.method.name).digest, declaration.resources
+    return _version(code, params, declaration.seed, asked.threads, asked.processes)
 
 
 def manifest_version(manifest: Manifest) -> str:
     """The same of a made artifact, so that both can be compared."""
-    return _version(manifest.method.code, manifest.params, manifest.seed, manifest.threads)
+    return _version(
+        manifest.method.code, manifest.params, manifest.seed, manifest.threads, manifest.processes
+    )
 
 
-def _version(code: str, params: Mapping[str, object], seed: int, threads: int) -> str:
-    return digest_of([code, params, seed, threads])[:16]
+def _version(
+    code: str, params: Mapping[str, object], seed: int, threads: int, processes: int
+) -> str:
+    """One process counts as nothing, so that what was made before there were more is as it was."""
+    several = [processes] if processes > 1 else []
+    return digest_of([code, params, seed, threads, *several])[:16]
 
 
 def data_version(manifest: Manifest) -> str:

@@ -90,7 +90,9 @@ def _print(attempts: Sequence[Attempt]) -> None:
 
     if attempts[0].number > 1:
         say(f"{attempts[0].number - 1} earlier attempts are not shown; --last 0 shows all")
-    rows = [("#", "STARTED (UTC)", "SECONDS", "DOOR", "STEPS", "LAST", "TOKENS/S", "OUTCOME")]
+    rows = [
+        ("#", "STARTED (UTC)", "SECONDS", "DOOR", "STEPS", "LAST", "TOKENS/S", "RAN ON", "OUTCOME")
+    ]
     print_rows([*rows, *(_row(one) for one in attempts)])
     for name, curves in side_by_side(attempts).items():
         _print_curves(name.replace("_", " "), curves)
@@ -107,6 +109,7 @@ def _row(attempt: Attempt) -> tuple[str, ...]:
         f"{standing.done}/{standing.total}" if standing.total is not None else "",
         standing.figure,
         f"{speed:,.0f}" if speed is not None else "",
+        str(run.ran or ""),
         f"{run.outcome}: {why}" if why else run.outcome,
     )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from registry.graph import Node
     from registry.make import Listener, Report
     from registry.progress import Standing
+    from registry.ran import Ran
     from registry.runs import RunFiles
 
 PLAIN_SECONDS = 30.0
@@ -57,7 +58,7 @@ class Voice:
         """What is told to the voice while nodes are made."""
         from registry.make import Listener
 
-        return Listener(waiting=self._waiting, started=self._started)
+        return Listener(waiting=self._waiting, started=self._started, ran=self._ran)
 
     def done(self, node: Node, result: Report | ChorusError) -> None:
         """Says how a node ended."""
@@ -81,6 +82,9 @@ class Voice:
         else:
             self._bars.add(node)
         self._follower.follow(node, files)
+
+    def _ran(self, node: str, ran: Ran) -> None:
+        self._say(f"runs on  {ran} ({node})")
 
     def _tell(self, node: str, standing: Standing) -> None:
         """A plain line, where something has happened since the last."""

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from assets.alignment.checkpoints import keep_state, kept_state, one_pass
+from assets.alignment.checkpoints import keep_state, kept_state
+from assets.alignment.spread import order_of
 from registry.errors import MethodError
 
 CPU = torch.device("cpu")
@@ -83,9 +84,9 @@ def test_a_planted_pickle_runs_nothing(tmp_path: Path) -> None:
 
 
 def test_rows_come_in_shuffled_rounds_of_the_seed() -> None:
-    order = one_pass(5, 12, seed=3)
-    assert order == one_pass(5, 12, seed=3) != one_pass(5, 12, seed=4)
+    order = order_of(5, 12, seed=3)
+    assert order == order_of(5, 12, seed=3) != order_of(5, 12, seed=4)
     assert sorted(order[:5]) == sorted(order[5:10]) == [0, 1, 2, 3, 4]
     assert order[:5] != order[5:10]
     assert max(Counter(order).values()) == 3
-    assert one_pass(5, 7, seed=3) == order[:7]
+    assert order_of(5, 7, seed=3) == order[:7]

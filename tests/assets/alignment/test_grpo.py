@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from assets.alignment import grpo, sft
 from assets.alignment.checkpoints import last_checkpoint
-from assets.alignment.grpo_course import Course, order_of
+from assets.alignment.grpo_course import Course, places_of
 from assets.compute import load_model
 from assets.rows import ROWS, row_id, row_schema, write_rows
 from assets.sources.reasoning_tasks import task_schema
@@ -235,7 +235,7 @@ def test_checkpoints_stand_only_where_a_draw_is_used_up():
 def test_every_prompt_is_asked_before_any_is_asked_again(tmp_path):
     params = PARAMS.model_copy(update={"steps": 9})
     course = Course([None] * 5, [], params, 3, "cpu", tmp_path)
-    order = order_of(course)
+    order = places_of(course)
     assert len(order) == 18
     for start in (0, 5, 10):
         assert sorted(order[start : start + 5]) == list(range(5))

@@ -308,7 +308,8 @@ def test_thoughts_do_not_depend_on_who_is_beside_them(learner, asked):
 
 def test_a_shuffled_thought_stands_before_another_text(learner, asked):
     school, _ = learner
-    assert rlp.shuffled_value(school, asked[:1], thoughts_of(school, asked[:1])) is None
+    assert rlp._CONTROL not in rlp.step(school, asked[:1], 0)
+    assert rlp._CONTROL in rlp.step(school, asked, 0)
     empty = [Thought(m, (next(iter(school.marks.ends)),), school.marks) for m in asked] * 4
     assert rlp.shuffled_value(school, asked, empty) == pytest.approx(0, abs=1e-5)
     assert isinstance(asked[0], Moment)
