@@ -22,6 +22,7 @@ from registry.artifact import FILES, MANIFEST, one_at_a_time, write_atomically
 from registry.errors import ChorusError, UsageError, relative
 from registry.graph import Graph, Node
 from registry.method import code_of
+from registry.override import Overridden
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -58,15 +59,17 @@ def lock_path(community: str | None) -> str:
 
 def stage_of(graph: Graph, node: Node) -> dict[str, Any]:
     """The DVC stage of a node."""
-    declared = node.declared
+    declared, overridden = node.declared, node.declared.overridden
+    written = (overridden.written if overridden else declared.document).data
     keys = ["method", "inputs", "params", "contract"]
-    keys += ["seed"] if "seed" in declared.document.data else []
-    if "threads" in declared.document.data.get("resources", {}):
-        keys.append("resources.threads")
+    keys += ["seed"] if "seed" in written else []
+    keys += ["resources.threads"] if "threads" in written.get("resources", {}) else []
     params: list[dict[str, list[str]]] = [
         {declared.document.path: keys},
         {CODE_FILE: [f"methods.{declared.method.name}"]},
     ]
+    if overridden and (changed := _overriding(overridden, node.name)):
+        params.append({overridden.override.document.path: changed})
     deps = [f"{graph.nodes[edge.node].path}/{FILES}" for edge in node.edges]
     for profile in graph.profiles_of(node):
         folder = relative(profile.folder, graph.project.root)
@@ -90,6 +93,14 @@ def stage_of(graph: Graph, node: Node) -> dict[str, Any]:
         {f"{node.path}/{MANIFEST}": {"persist": True}},
     ]
     return stage
+
+
+def _overriding(overridden: Overridden, name: str) -> list[str]:
+    """What an override says of a declaration that the result depends on, as DVC names it."""
+    change = overridden.override.document.data["declarations"][name]
+    keys = [key for key in ("method", "inputs", "params") if key in change]
+    keys += ["resources.threads"] if "threads" in change.get("resources", {}) else []
+    return [f"declarations.{name}.{key}" for key in keys]
 
 
 def pipeline_files(graph: Graph) -> dict[str, bytes]:

@@ -66,6 +66,7 @@ def show_node(node: str, json: Json = False) -> None:
     declaration = chosen.declaration
     summary = _summary(chosen) | {
         "declared_in": chosen.declared.document.path,
+        "overridden": _overridden(chosen),
         "artifact": chosen.path,
         "status": {"state": standing.state, "reasons": list(standing.reasons)},
         "inputs": [{"role": e.role, "node": e.node} for e in chosen.edges],
@@ -85,6 +86,14 @@ def show_node(node: str, json: Json = False) -> None:
         for e in declaration.contract
     ]
     print_rows(rows)
+
+
+def _overridden(node: Node) -> dict[str, str]:
+    """What an override changes, each with the place that says so."""
+    found = node.declared.overridden
+    if found is None:
+        return {}
+    return {".".join(map(str, key)): str(place) for key, place in found.changes()}
 
 
 def _plain(value: Any) -> str:
