@@ -17,6 +17,7 @@ from registry.artifact import ArtifactPath
 from registry.consent import Use
 from registry.declaration import Declaration, with_article
 from registry.errors import Problem, ProblemsError, UsageError
+from registry.method import Method, Role
 from registry.partly import Key
 from registry.profile_folder import Profile
 from registry.project import Declared, Project, load_project
@@ -262,6 +263,10 @@ def _input_problems(
         wanted = with_article(wanted_role.kind)
         what = f"{name!r} is {with_article(other.declaration.kind)}; {role!r} takes {wanted}"
         yield document.problem(key, what, f"name {wanted}")
+    elif wanted_role is not None and _is_of_another_form(wanted_role, other.method):
+        what = f"{base!r} is a {other.method.form}; {role!r} takes a {wanted_role.form}"
+        mend = f"name a {wanted_role.form}"
+        yield document.problem(key, f"{what} ({wanted_role.description})", mend)
     elif community and other.declaration.each is None:
         what = f"{base!r} does not fan out, so {name!r} names nothing"
         yield document.problem(key, what, f"write {base!r}")
@@ -276,6 +281,11 @@ def _input_problems(
             what = f"{base!r} has no node for {community!r}"
             what += "" if profile.active else f", which is {profile.stage}"
         yield document.problem(key, what, mend)
+
+
+def _is_of_another_form(role: Role, maker: Method) -> bool:
+    """Whether a role takes models for another purpose than those that a method makes."""
+    return None not in (role.form, maker.form) and role.form != maker.form
 
 
 def _cycles(project: Project) -> list[Problem]:

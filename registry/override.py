@@ -130,7 +130,7 @@ def active_of(root: Path) -> tuple[Mapping[str, str], Document | None, list[Prob
 def active_overrides(
     root: Path, chosen: Mapping[str, str] | None = None
 ) -> tuple[list[Override], list[Problem]]:
-    """The overrides that hold; those that are `chosen` instead of those that Git names, if given."""
+    """The overrides that hold: those that are `chosen`, or those that the project names."""
     named, document, problems = active_of(root) if chosen is None else (chosen, None, [])
     found: list[Override] = []
     for recipe, name in named.items():
@@ -194,8 +194,7 @@ def _merge(value: Any, change: Any, key: Key, places: dict[Key, Any]) -> Any:
         return change
     kept = dict(value) if isinstance(value, dict) else {}
     return kept | {
-        name: _merge(kept.get(name), inner, (*key, name), places)
-        for name, inner in change.items()
+        name: _merge(kept.get(name), inner, (*key, name), places) for name, inner in change.items()
     }
 
 

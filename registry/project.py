@@ -80,9 +80,7 @@ def find_root(start: Path | None = None) -> Path:
     )
 
 
-def load_project(
-    start: Path | None = None, overrides: Mapping[str, str] | None = None
-) -> Project:
+def load_project(start: Path | None = None, overrides: Mapping[str, str] | None = None) -> Project:
     """Loads the project; raises ProblemsError with everything that is wrong in all its files.
 
     Args:
