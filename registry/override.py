@@ -96,8 +96,8 @@ class Overridden(Document):
     def changes(self) -> Iterator[tuple[Key, Place]]:
         """Each value that the override gives, a list as one, and where it stands."""
         for key, at in self.taken.items():
-            above = self.override.document.value(at[:-1])
-            if not isinstance(self.override.document.value(at), dict) and isinstance(above, dict):
+            in_list = any(isinstance(step, int) for step in at)
+            if not in_list and not isinstance(self.override.document.value(at), dict):
                 yield key, self.place(key)
 
 
