@@ -263,16 +263,20 @@ def given(manifest: dict[str, Any], role: str) -> list[str]:
     return [one["node"].partition("@")[0] for one in manifest["inputs"] if one["role"] == role]
 
 
+@pytest.fixture(scope="module")
+def made(_small: Folder, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """Both recipes, made whole; the first one is killed in its second stage and goes on."""
+    root = tmp_path_factory.mktemp("made") / "project"
+    shutil.copytree(_small.root, root, symlinks=True)
+    folder = Folder(root, _small.env)
+    killed_in(folder, "r1-reasoner")
+    for goals in (("r1-accuracy", "r1-base-accuracy"), ("llama3-averaged-2",)):
+        folder.run(*folder.command("make", *goals, "--upstream"), timeout=1500)
+    return folder
+
+
 @pytest.mark.slow
 class TestRun:
-    @pytest.fixture(scope="class")
-    def made(self, _small: Folder) -> Folder:
-        """Both recipes, made whole; the first one is killed in its second stage and goes on."""
-        killed_in(_small, "r1-reasoner")
-        for goals in (("r1-accuracy", "r1-base-accuracy"), ("llama3-averaged-2",)):
-            _small.run(*_small.command("make", *goals, "--upstream"), timeout=1500)
-        return _small
-
     def test_every_stage_is_made_and_current(self, made: Folder):
         project = load_project(made.root)
         recipes = {d.name for d in project.declarations.values() if d.recipe}
