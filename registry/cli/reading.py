@@ -80,7 +80,9 @@ def show_node(node: str, json: Json = False) -> None:
     if json:
         print_json(**summary)
         return
-    rows = [(key, _plain(value)) for key, value in summary.items() if key != "contract"]
+    apart = ("contract", "overridden")
+    rows = [(key, _plain(value)) for key, value in summary.items() if key not in apart]
+    rows += [("overridden", f"{key} by {place}") for key, place in summary["overridden"].items()]
     rows += [
         ("contract", f"{e.severity}: {e.expect} in {e.table} ({e.reason})")
         for e in declaration.contract
