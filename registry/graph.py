@@ -180,6 +180,12 @@ def _narrowed(declared: Declared, project: Project) -> tuple[str, ...]:
 
     Those that are made up stand only where they are named.
     """
+    if declared.name not in project.narrowed:
+        project.narrowed[declared.name] = _found_communities(declared, project)
+    return project.narrowed[declared.name]
+
+
+def _found_communities(declared: Declared, project: Project) -> tuple[str, ...]:
     only = declared.declaration.communities
     if only is not None:
         return tuple(c for c in project.communities if c in only)

@@ -50,6 +50,14 @@ class Project:
     declarations: Mapping[str, Declared] = field(repr=False)
     profiles: Mapping[str, Profile] = field(repr=False)
 
+    @cached_property
+    def narrowed(self) -> dict[str, tuple[str, ...]]:
+        """The communities of each declaration, as the graph finds them.
+
+        They are kept, since each stage of a chain asks for those of all before it.
+        """
+        return {}
+
     @property
     def communities(self) -> tuple[str, ...]:
         """The profiles that are accepted or admitted, and not suspended, by id."""

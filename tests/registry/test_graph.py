@@ -555,3 +555,17 @@ class TestSuspension:
         for age in AGES:
             folder.happen(age, "suspended")
         assert list(folder.graph().nodes) == ["questionnaire", "base"]
+
+
+def test_a_long_chain_is_resolved_in_no_time(folder):
+    """Each stage has two inputs of the stage before: asked anew, that would be 2**30 questions."""
+    base = "base"
+    for number in range(30):
+        given = {"base": base, "data": "items"}
+        folder.declare(f"link-{number}", "opinion-sft", each="community", inputs=given)
+        twin = f"twin-{number}"
+        folder.declare(twin, "opinion-sft", each="community", inputs=given)
+        base = f"mean-{number}"
+        models = {"models": [f"link-{number}", twin]}
+        folder.declare(base, "average", each="community", inputs=models)
+    assert f"{base}@{AGES[0]}" in folder.graph().nodes
