@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
 
-from assets.ui.naming import COMMUNITIES, SENSOR, profile_key
+from assets.ui.naming import COMMUNITIES, SENSOR, identifier, profile_key
 from assets.ui.nodes import build_asset
 from assets.ui.reporting import profile_parts, report
 from registry.graph import Graph, load_graph
-from registry.project import find_root
+from registry.project import Declared, find_root
 
 _INTERVAL = 30
 """Seconds between two looks at what other doors made."""
@@ -25,19 +26,26 @@ def build_definitions(root: Path) -> dg.Definitions:
     graph = load_graph(root)
     declared = list(graph.project.declarations.values())
     assets = [build_asset(one, graph) for one in declared]
-    fanned = [one.name for one in declared if one.declaration.each]
-    job = dg.define_asset_job(
-        "everything_for_one_community",
-        selection=dg.AssetSelection.assets(*fanned),
-        partitions_def=COMMUNITIES,
-        description="Every asset that fans out, for one community, inputs first.",
-    )
+    fanned = [one for one in declared if one.declaration.each]
     return dg.Definitions(
         assets=[*assets, *_profiles(graph)],
-        jobs=[job] if fanned else [],
+        jobs=list(_jobs(fanned)),
         sensors=[_sensor(root)],
         executor=dg.in_process_executor,
     )
+
+
+def _jobs(fanned: Sequence[Declared]) -> Iterator[dg.UnresolvedAssetJobDefinition]:
+    """Everything for one community but the recipes, which take long and have a job each."""
+    for recipe in sorted({one.recipe for one in fanned}):
+        name = f"recipe_{identifier(recipe)}" if recipe else "everything"
+        what = f"of the recipe {recipe} " if recipe else "outside the recipes "
+        yield dg.define_asset_job(
+            f"{name}_for_one_community",
+            selection=dg.AssetSelection.assets(*(o.name for o in fanned if o.recipe == recipe)),
+            partitions_def=COMMUNITIES,
+            description=f"Every asset {what}that fans out, for one community, inputs first.",
+        )
 
 
 def _profiles(graph: Graph) -> list[dg.AssetSpec]:

@@ -12,6 +12,8 @@ from registry.typed import Frozen
 
 Kind = Literal["dataset", "model", "evaluation"]
 Severity = Literal["error", "warning"]
+Form = Literal["language model", "reward model", "sentence encoder"]
+"""What a model's weights are for: to write, to score an answer, or to place a sentence."""
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,46}[a-z0-9]")
 

@@ -17,6 +17,7 @@ from registry.artifact import ArtifactPath
 from registry.consent import Use
 from registry.declaration import Declaration, with_article
 from registry.errors import Problem, ProblemsError, UsageError
+from registry.method import Method, Role
 from registry.partly import Key
 from registry.profile_folder import Profile
 from registry.project import Declared, Project, load_project
@@ -179,6 +180,12 @@ def _narrowed(declared: Declared, project: Project) -> tuple[str, ...]:
 
     Those that are made up stand only where they are named.
     """
+    if declared.name not in project.narrowed:
+        project.narrowed[declared.name] = _found_communities(declared, project)
+    return project.narrowed[declared.name]
+
+
+def _found_communities(declared: Declared, project: Project) -> tuple[str, ...]:
     only = declared.declaration.communities
     if only is not None:
         return tuple(c for c in project.communities if c in only)
@@ -266,6 +273,10 @@ def _input_problems(
         wanted = with_article(wanted_role.kind)
         what = f"{name!r} is {with_article(other.declaration.kind)}; {role!r} takes {wanted}"
         yield document.problem(key, what, f"name {wanted}")
+    elif wanted_role is not None and _is_of_another_form(wanted_role, other.method):
+        what = f"{base!r} is a {other.method.form}; {role!r} takes a {wanted_role.form}"
+        mend = f"name a {wanted_role.form}"
+        yield document.problem(key, f"{what} ({wanted_role.description})", mend)
     elif community and other.declaration.each is None:
         what = f"{base!r} does not fan out, so {name!r} names nothing"
         yield document.problem(key, what, f"write {base!r}")
@@ -280,6 +291,11 @@ def _input_problems(
             what = f"{base!r} has no node for {community!r}"
             what += "" if profile.active else f", which is {profile.stage}"
         yield document.problem(key, what, mend)
+
+
+def _is_of_another_form(role: Role, maker: Method) -> bool:
+    """Whether a role takes models for another purpose than those that a method makes."""
+    return None not in (role.form, maker.form) and role.form != maker.form
 
 
 def _cycles(project: Project) -> list[Problem]:

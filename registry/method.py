@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from registry.consent import Use
-from registry.declaration import Kind
+from registry.declaration import Form, Kind
 from registry.errors import UsageError
 from registry.strict_yaml import nearest
 from registry.typed import Frozen
@@ -49,6 +49,8 @@ class Role:
     """Whether it takes several: a list, or one artifact of each community."""
     optional: bool = False
     """Whether a declaration may leave it out."""
+    form: Form | None = None
+    """The form of model that it takes, where another would be of no use."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class Method:
     """What a reader of a card must know of what it makes, a sentence each."""
     spreads: bool = False
     """Whether several processes can share its work; others run in one."""
+    form: Form | None = None
+    """The form of model that it always makes; nothing where that depends on what it is given."""
     network: bool = False
     """Whether it may reach the network (a model hub); others run with offline switches."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +11,9 @@ from registry.artifact import Hasher
 from registry.declaration import FOLDERS, Declaration, with_article
 from registry.errors import Place, Problem, ProblemsError, UsageError, relative
 from registry.method import Method, load_method
+from registry.override import Overridden, Override, active_overrides, apply, recipe_of
 from registry.profile_folder import Profile, read_profile
-from registry.strict_yaml import Document, read, typed
+from registry.strict_yaml import Document, nearest, read, typed
 from registry.typed import Frozen
 
 
@@ -30,6 +31,16 @@ class Declared:
         """The declaration's name."""
         return self.declaration.name
 
+    @property
+    def recipe(self) -> str:
+        """The recipe whose folder it lies in, or nothing."""
+        return recipe_of(self.document.path)
+
+    @property
+    def overridden(self) -> Overridden | None:
+        """Its document where an override changes it."""
+        return self.document if isinstance(self.document, Overridden) else None
+
 
 @dataclass(frozen=True)
 class Project:
@@ -38,6 +49,14 @@ class Project:
     root: Path
     declarations: Mapping[str, Declared] = field(repr=False)
     profiles: Mapping[str, Profile] = field(repr=False)
+
+    @cached_property
+    def narrowed(self) -> dict[str, tuple[str, ...]]:
+        """The communities of each declaration, as the graph finds them.
+
+        They are kept, since each stage of a chain asks for those of all before it.
+        """
+        return {}
 
     @property
     def communities(self) -> tuple[str, ...]:
@@ -69,14 +88,23 @@ def find_root(start: Path | None = None) -> Path:
     )
 
 
-def load_project(start: Path | None = None) -> Project:
-    """Loads the project; raises ProblemsError with everything that is wrong in all its files."""
+def load_project(start: Path | None = None, overrides: Mapping[str, str] | None = None) -> Project:
+    """Loads the project; raises ProblemsError with everything that is wrong in all its files.
+
+    Args:
+        start: A folder in the project; the working directory by default.
+        overrides: The override of each recipe to load it with, instead of those that hold.
+    """
     root = find_root(start)
-    problems: list[Problem] = []
+    active, problems = active_overrides(root, overrides)
     declarations: dict[str, Declared] = {}
+    read_names: dict[str, set[str]] = {one.recipe: set() for one in active}
     for folder, kind in FOLDERS.items():
         for path in declaration_files(root / "registry" / folder):
-            declared, found = _read_declaration(path, kind, root)
+            override = _override_of(path, root, active)
+            if override is not None:
+                read_names[override.recipe].add(path.stem)
+            declared, found = _read_declaration(path, kind, root, override)
             problems += found
             if declared is None:
                 continue
@@ -85,6 +113,8 @@ def load_project(start: Path | None = None) -> Project:
                 what = f"declares {declared.name!r}, which {other} declares too"
                 problems.append(declared.document.problem(("name",), what, "rename one of them"))
             declarations[declared.name] = declared
+    for one in active:
+        problems += _strangers(one, read_names[one.recipe])
     profiles, profile_problems = _read_profiles(root)
     problems += profile_problems
     if problems:
@@ -101,6 +131,20 @@ def declaration_files(folder: Path) -> Iterator[Path]:
             yield from declaration_files(path)
         elif not path.is_dir():
             yield path
+
+
+def _override_of(path: Path, root: Path, active: Iterable[Override]) -> Override | None:
+    recipe = recipe_of(relative(path, root))
+    return next((one for one in active if recipe and one.recipe == recipe), None)
+
+
+def _strangers(override: Override, known: Iterable[str]) -> Iterator[Problem]:
+    """What an override names that is no declaration of its recipe."""
+    for name in override.content.declarations:
+        if name not in known:
+            what = f"names {name!r}, which the recipe {override.recipe!r} does not declare"
+            mend = nearest(name, list(known)) or "it declares: " + ", ".join(sorted(known))
+            yield override.document.problem(("declarations", name), what, mend)
 
 
 def _read_profiles(root: Path) -> tuple[dict[str, Profile], list[Problem]]:
@@ -120,7 +164,7 @@ def _read_profiles(root: Path) -> tuple[dict[str, Profile], list[Problem]]:
 
 
 def _read_declaration(
-    path: Path, kind: type[Declaration], root: Path
+    path: Path, kind: type[Declaration], root: Path, override: Override | None
 ) -> tuple[Declared | None, list[Problem]]:
     shown = relative(path, root)
     if path.suffix != ".yaml":
@@ -129,6 +173,8 @@ def _read_declaration(
     document, problems = read(path, shown)
     if document is None:
         return None, problems
+    if override is not None:
+        document = apply(document, override, path.stem)
     declaration, found = typed(kind, document)
     problems += found
     method, found = _method(document, kind)

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from registry.declaration import FOLDERS
 from registry.method import load_method, method_names
+from registry.override import OverrideFile
 from registry.profile import ValueProfile
 from registry.profile_life import Event
 
@@ -22,6 +23,7 @@ def schema_files() -> dict[str, bytes]:
         files[f"{FOLDER}/{model.kind}.schema.json"] = _declaration_schema(model)
     files[f"{FOLDER}/profile.schema.json"] = ValueProfile.model_json_schema()
     files[f"{FOLDER}/event.schema.json"] = Event.model_json_schema()
+    files[f"{FOLDER}/override.schema.json"] = OverrideFile.model_json_schema()
     return {
         path: json.dumps(
             {"$schema": "https://json-schema.org/draft/2020-12/schema", **content}, indent=2

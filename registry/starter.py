@@ -14,12 +14,13 @@ from typing import Literal, cast
 from registry.artifact import write_atomically
 from registry.errors import ChorusError, UsageError
 from registry.git import ask, commit_files, git
+from registry.override import overrides_of, write_active
 from registry.schemas import schema_files
 from registry.strict_yaml import nearest
 
 Size = Literal["default", "tiny"]
 _STEPS = re.compile(r"steps: [0-9]+\n  trained_layers: 6")
-FOLDERS = ("datasets", "models", "evaluations", "instruments", "prompts")
+FOLDERS = ("datasets", "models", "evaluations", "instruments", "prompts", "overrides")
 
 
 def package_folder() -> Path:
@@ -97,6 +98,7 @@ def _shrink(target: Path) -> None:
         for path in (target / "registry" / folder).rglob("*.yaml"):
             text = path.read_text().replace("smollm2-135m", "tiny-random")
             path.write_text(_STEPS.sub("steps: 12\n  trained_layers: 2", text))
+    write_active(target, dict.fromkeys(overrides_of(target), "tiny"))
 
 
 def _run(folder: Path, *command: str) -> None:

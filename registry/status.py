@@ -200,6 +200,18 @@ def compare_files(found: tuple[FileEntry, ...], manifest: Manifest) -> list[str]
     return sorted(differing)
 
 
+def _overriding(node: Node, manifest: Manifest) -> list[str]:
+    """Which override a parameter that differs from the record comes from."""
+    overridden = node.declared.overridden
+    if overridden is None:
+        return []
+    now = node.declared.params.model_dump(mode="json")
+    moved = {name for name in now if now[name] != manifest.params.get(name)}
+    places = [place for key, place in overridden.changes() if key[:1] == ("params",)
+              and set(key[1:2]) & moved]  # fmt: skip
+    return [f"the override {overridden.override.title} says so ({places[0]})"] if places else []
+
+
 def status_of(graph: Graph, node: Node, records: Records, known: dict[str, Status]) -> Status:
     """Where one node stands; `known` holds the status of its inputs."""
     artifact = graph.artifact(node)
@@ -211,6 +223,7 @@ def status_of(graph: Graph, node: Node, records: Records, known: dict[str, Statu
         return Status(node.id, "missing")
     try:
         reasons = differences(causes_of(graph, node), manifest)
+        reasons += _overriding(node, manifest)
     except UsageError as error:
         reasons = [error.what]
     reasons += altered_files(graph, node, manifest)

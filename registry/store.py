@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from registry.artifact import FILES, MANIFEST, one_at_a_time, write_atomically
+from registry.artifact import FILES, MANIFEST, digest_of, one_at_a_time, write_atomically
 from registry.errors import ChorusError, UsageError, relative
 from registry.graph import Graph, Node
 from registry.method import code_of
+from registry.project import Declared
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -58,15 +59,18 @@ def lock_path(community: str | None) -> str:
 
 def stage_of(graph: Graph, node: Node) -> dict[str, Any]:
     """The DVC stage of a node."""
-    declared = node.declared
+    declared, overridden = node.declared, node.declared.overridden
+    written = (overridden.written if overridden else declared.document).data
     keys = ["method", "inputs", "params", "contract"]
-    keys += ["seed"] if "seed" in declared.document.data else []
-    resources = declared.document.data.get("resources", {})
+    keys += ["seed"] if "seed" in written else []
+    resources = written.get("resources", {})
     keys += [f"resources.{name}" for name in ("threads", "processes") if name in resources]
     params: list[dict[str, list[str]]] = [
         {declared.document.path: keys},
         {CODE_FILE: [f"methods.{declared.method.name}"]},
     ]
+    # DVC does not see that a parameter is gone: what may be overridden always has this one
+    params[-1][CODE_FILE] += [f"overrides.{node.name}"] if declared.recipe else []
     deps = [f"{graph.nodes[edge.node].path}/{FILES}" for edge in node.edges]
     for profile in graph.profiles_of(node):
         folder = relative(profile.folder, graph.project.root)
@@ -92,6 +96,15 @@ def stage_of(graph: Graph, node: Node) -> dict[str, Any]:
     return stage
 
 
+def _override_digest(declared: Declared) -> str:
+    """What an override says of a declaration that its result depends on."""
+    if declared.overridden is None:
+        return "as declared"
+    change = declared.overridden.override.content.declarations[declared.name]
+    caused = change.model_dump(mode="json", include={"method", "inputs", "params"})
+    return digest_of([caused, *(change.resources.get(one) for one in ("threads", "processes"))])
+
+
 def pipeline_files(graph: Graph) -> dict[str, bytes]:
     """Every generated file of the project by its path: pipelines and code digests."""
     stages: dict[str, dict[str, Any]] = {"dvc.yaml": {}}
@@ -100,7 +113,13 @@ def pipeline_files(graph: Graph) -> dict[str, bytes]:
         stages.setdefault(pipeline_path(node.community), {})[node.name] = stage_of(graph, node)
     methods = sorted({declared.method.name for declared in graph.project.declarations.values()})
     files = {path: _yaml({"stages": content}) for path, content in stages.items()}
-    files[CODE_FILE] = _yaml({"methods": {name: code_of(name).digest for name in methods}})
+    declared = graph.project.declarations
+    overrides = {name: _override_digest(declared[name]) for name in sorted(declared)
+                 if declared[name].recipe}  # fmt: skip
+    files[CODE_FILE] = _yaml(
+        {"methods": {name: code_of(name).digest for name in methods}}
+        | ({"overrides": overrides} if overrides else {})
+    )
     return files
 
 

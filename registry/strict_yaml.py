@@ -59,6 +59,13 @@ class Document:
         text = self.lines[line - 1] if line <= len(self.lines) else None
         return Place(self.path, line, column, text)
 
+    def value(self, key: Key) -> Any:
+        """What stands at `key`."""
+        found = self.data
+        for step in key:
+            found = found[step]
+        return found
+
     def problem(self, key: Key, what: str, mend: str = "") -> Problem:
         """A problem at `key` of this document."""
         return Problem(self.place(key), what, mend)

@@ -237,11 +237,12 @@ def run(context: Context) -> None:
 method = Method(
     name="dpo",
     kind="model",
+    form="language model",
     description="Direct preference optimisation on pairs of answers, all weights or an adapter.",
     params=Params,
     run=run,
     inputs={
-        "base": Role("model", "the model to start from"),
+        "base": Role("model", "the model to start from", form="language model"),
         "data": Role("dataset", "pairs of answers of which one is preferred", many=True),
     },
     use="train-rl",

@@ -255,11 +255,18 @@ def _chances(policy: Any, tokenizer: Any, letters: Sequence[int], arithmetic: Dt
 
 
 _INPUTS = {
-    "base": Role("model", "the model to start from"),
+    "base": Role("model", "the model to start from", form="language model"),
     "tasks": Role("dataset", "tasks, prompts or survey questions", many=True),
-    "reward": Role("model", "a reward model of what the community prefers", optional=True),
+    "reward": Role(
+        "model", "a reward model of what the community prefers", optional=True, form="reward model"
+    ),
     "judge": Role("model", "a classifier of judgements from -2 to 2", optional=True),
-    "encoder": Role("model", "a sentence encoder, for diversity of meaning", optional=True),
+    "encoder": Role(
+        "model",
+        "a sentence encoder, for diversity of meaning",
+        optional=True,
+        form="sentence encoder",
+    ),
 }
 _LIBRARIES = (
     *dict.fromkeys((
@@ -272,6 +279,7 @@ _LIMITS = ("It was paid for what its rewards measure, and no reward measures all
 method = Method(
     name="grpo",
     kind="model",
+    form="language model",
     description="GRPO with declared rewards, each answer paid by itself.",
     params=Params,
     run=run,
@@ -285,6 +293,7 @@ method = Method(
 community_method = Method(
     name="community-grpo",
     kind="model",
+    form="language model",
     description="The same, with the languages and off-limits topics of value profiles.",
     params=Params,
     run=run,

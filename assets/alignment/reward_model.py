@@ -159,6 +159,7 @@ def run(context: Context) -> None:
 method = Method(
     name="reward-model",
     kind="model",
+    form="reward model",
     description="A model that scores answers, learned from pairs of which people prefer one.",
     params=Params,
     run=run,

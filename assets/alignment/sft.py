@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from assets.alignment import training
 from assets.alignment.fine_tuning import tune
+from assets.alignment.reward_scoring import require_language_model
 from assets.alignment.sequences import (
     TokenSequence,
     mark_in,
@@ -82,6 +83,7 @@ def _problem(tokenizer: Any, row: Mapping[str, Any], *, chat: bool) -> str:
 def run(context: Context) -> None:
     """Trains on every row of every dataset given, and saves the model."""
     params = context.typed(Params)
+    require_language_model(context.input("base"))
     device = prepare(context)
     model, tokenizer = load_weights(context.input("base").files, device, params.loads_as)
     rows = [
@@ -113,11 +115,12 @@ def run(context: Context) -> None:
 method = Method(
     name="sft",
     kind="model",
+    form="language model",
     description="Supervised fine-tuning on prompts and completions, all weights or an adapter.",
     params=Params,
     run=run,
     inputs={
-        "base": Role("model", "the model to start from"),
+        "base": Role("model", "the model to start from", form="language model"),
         "data": Role("dataset", "rows of prompts and completions, or of conversations", many=True),
     },
     use="train-sft",

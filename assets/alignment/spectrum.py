@@ -20,6 +20,7 @@ from pydantic import Field
 
 from assets.alignment import training
 from assets.alignment.fine_tuning import tune
+from assets.alignment.reward_scoring import require_language_model
 from assets.alignment.spectrum_sequences import (
     Drawn,
     Process,
@@ -86,6 +87,7 @@ class _Pupil:
 
 def _enrol(context: Context, params: Params) -> _Pupil:
     device = prepare(context)
+    require_language_model(context.input("base"))
     model, tokenizer = load_weights(context.input("base").files, device, params.loads_as)
     turns = turns_of(tokenizer, params.turns)
     if context.inputs("marks"):
@@ -243,7 +245,9 @@ def run_respondents(context: Context) -> None:
 
 
 _BASE = {
-    "base": Role("model", "the model to start from; an untuned base is best"),
+    "base": Role(
+        "model", "the model to start from; an untuned base is best", form="language model"
+    ),
     "marks": Role(
         "model", "the instruct sibling whose marks of turns a base model takes over", optional=True
     ),
@@ -262,6 +266,7 @@ _LIMIT_OF_ROWS = (
 method = Method(
     name="spectrum-sft",
     kind="model",
+    form="language model",
     description="Spectrum Tuning on a community's norms and examples, in sequences of any order.",
     params=Params,
     run=run,
@@ -275,6 +280,7 @@ method = Method(
 respondents_method = Method(
     name="spectrum-respondents",
     kind="model",
+    form="language model",
     description="Spectrum Tuning on single respondents' answers, of which only weights are kept.",
     params=RespondentParams,
     run=run_respondents,

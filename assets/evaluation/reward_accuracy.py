@@ -219,7 +219,7 @@ method = Method(
     params=Params,
     run=run,
     inputs={
-        "model": Role("model", "the reward model to measure"),
+        "model": Role("model", "the reward model to measure", form="reward model"),
         "pairs": Role("dataset", "pairs of answers that it did not learn from", many=True),
     },
     libraries=(*LIBRARIES, "matplotlib", "numpy", "polars"),

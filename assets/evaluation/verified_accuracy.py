@@ -112,7 +112,7 @@ method = Method(
     params=Params,
     run=run,
     inputs={
-        "model": Role("model", "the model to measure"),
+        "model": Role("model", "the model to measure", form="language model"),
         "tasks": Role("dataset", "tasks with verifiers, of kinds that it did not learn from"),
     },
     libraries=(*LIBRARIES, *TASK_LIBRARIES, "polars", "scipy"),

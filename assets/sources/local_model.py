@@ -120,6 +120,7 @@ def run(context: Context) -> None:
 method = Method(
     name="local-model",
     kind="model",
+    form="language model",
     description="A pretrained model from an installed package or a folder, saved as safetensors.",
     params=Params,
     run=run,

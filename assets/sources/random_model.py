@@ -76,6 +76,7 @@ def run(context: Context) -> None:
 method = Method(
     name="random-model",
     kind="model",
+    form="language model",
     description="A tiny model with random weights, for tests and quick tries.",
     params=Params,
     run=run,

@@ -139,6 +139,7 @@ def run(context: Context) -> None:
 method = Method(
     name="sentence-encoder",
     kind="model",
+    form="sentence encoder",
     description="A sentence encoder from an installed package or a folder.",
     params=Params,
     run=run,

@@ -212,7 +212,7 @@ method = Method(
     description="Several sampled answers of a model to each prompt.",
     params=Params,
     run=run,
-    inputs={"prompts": _PROMPTS, "model": Role("model", "who answers")},
+    inputs={"prompts": _PROMPTS, "model": Role("model", "who answers", form="language model")},
     libraries=(*TORCH_LIBRARIES, *LIBRARIES),
 )
 

@@ -338,9 +338,11 @@ def run_endpoint(context: Context) -> None:
 
 _INPUTS = {
     "prompts": Role("dataset", "rows whose prompts are put; tasks where a program is the judge"),
-    "reward": Role("model", "the reward model that scores answers", optional=True),
+    "reward": Role(
+        "model", "the reward model that scores answers", optional=True, form="reward model"
+    ),
 }
-_MODEL = {"model": Role("model", "who answers")}
+_MODEL = {"model": Role("model", "who answers", form="language model")}
 _LIBRARIES = (*TORCH_LIBRARIES, *LIBRARIES, *TASK_LIBRARIES, *LANGUAGE_LIBRARIES, "matplotlib")
 _LIMITS = (
     "A model wrote it; a program or another model chose it, and nobody read it.",

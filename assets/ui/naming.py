@@ -25,15 +25,22 @@ _GROUPS = {"dataset": "1_data", "model": "2_models", "evaluation": "3_evaluation
 
 
 def group_of(declared: Declared) -> str:
-    """The group in pipeline order: sources, data, models, evaluation."""
+    """The group in pipeline order: sources, data, models, evaluation; a recipe is one by itself."""
+    if declared.recipe:
+        return f"4_recipe_{identifier(declared.recipe)}"
     if declared.method.run.__module__.startswith("assets.sources."):
         return "0_sources"
     return _GROUPS[declared.declaration.kind]
 
 
+def identifier(name: str) -> str:
+    """A name in the letters that Dagster takes."""
+    return re.sub(r"[^a-z0-9]+", "_", name)
+
+
 def profile_key(part: str) -> dg.AssetKey:
     """The external asset of one table or field of the profiles; its partitions are communities."""
-    return dg.AssetKey(["value_profiles", re.sub(r"[^a-z0-9]+", "_", part)])
+    return dg.AssetKey(["value_profiles", identifier(part)])
 
 
 def code_version(declared: Declared) -> str:

@@ -65,6 +65,7 @@ def show_node(node: str, json: Json = False) -> None:
     declaration = chosen.declaration
     summary = _summary(chosen) | {
         "declared_in": chosen.declared.document.path,
+        "overridden": _overridden(chosen),
         "artifact": chosen.path,
         "status": {"state": standing.state, "reasons": list(standing.reasons)},
         "inputs": [{"role": e.role, "node": e.node} for e in chosen.edges],
@@ -78,12 +79,22 @@ def show_node(node: str, json: Json = False) -> None:
     if json:
         print_json(**summary)
         return
-    rows = [(key, _plain(value)) for key, value in summary.items() if key != "contract"]
+    apart = ("contract", "overridden")
+    rows = [(key, _plain(value)) for key, value in summary.items() if key not in apart]
+    rows += [("overridden", f"{key} by {place}") for key, place in summary["overridden"].items()]
     rows += [
         ("contract", f"{e.severity}: {e.expect} in {e.table} ({e.reason})")
         for e in declaration.contract
     ]
     print_rows(rows)
+
+
+def _overridden(node: Node) -> dict[str, str]:
+    """What an override changes, each with the place that says so."""
+    found = node.declared.overridden
+    if found is None:
+        return {}
+    return {".".join(map(str, key)): str(place) for key, place in found.changes()}
 
 
 def _plain(value: Any) -> str:

@@ -380,6 +380,24 @@ def test_one_job_makes_everything_for_one_community(ui: Ui) -> None:
     assert states[f"count@{YOUNG}"] == "missing"
 
 
+def test_a_recipe_has_a_group_and_a_job_of_its_own(ui: Ui) -> None:
+    from assets.definitions import build_definitions
+
+    folder = ui.toy.root / "registry/datasets/recipes/small-talk"
+    folder.mkdir(parents=True)
+    letters = (ui.toy.root / "registry/datasets/letters.yaml").read_text()
+    (folder / "talk.yaml").write_text(letters.replace("name: letters", "name: talk"))
+    defs = build_definitions(ui.toy.root)
+    talk = defs.get_repository_def().asset_graph.get(dg.AssetKey("talk"))
+    assert talk.group_name == "4_recipe_small_talk"
+    jobs = {
+        name: {one.path[0] for one in defs.resolve_job_def(name).asset_layer.selected_asset_keys}
+        for name in ("everything_for_one_community", "recipe_small_talk_for_one_community")
+    }
+    assert jobs["everything_for_one_community"] == {"letters", "count"}
+    assert jobs["recipe_small_talk_for_one_community"] == {"talk"}
+
+
 def test_a_suspended_profile_loses_its_partition(ui: Ui) -> None:
     ui.report()
     assert sorted(ui.instance.get_dynamic_partitions("community")) == [YOUNG, OLD]

@@ -66,8 +66,16 @@ class Folder:
 FOLDER = {
     "questionnaire": "datasets",
     "opinion-items": "datasets",
+    "reasoning-tasks": "datasets",
+    "rejection-sampling": "datasets",
     "random-model": "models",
+    "average": "models",
+    "dpo": "models",
+    "grpo": "models",
     "opinion-sft": "models",
+    "reward-model": "models",
+    "sft": "models",
+    "reward-accuracy": "evaluations",
     "option-probabilities": "evaluations",
     "pluralism": "evaluations",
 }
@@ -361,6 +369,58 @@ class TestRefusals:
         ]
 
 
+class TestForms:
+    """A chain in the wrong order is refused before its first stage is made."""
+
+    @pytest.fixture
+    def chain(self, bare):
+        bare.declare("base", "random-model")
+        bare.declare("rows", "reasoning-tasks", params={"generators": [{"name": "gcd"}]})
+        bare.declare("scorer", "reward-model", inputs={"base": "base", "data": "rows"})
+        return bare
+
+    REWARDS = ({"kind": "preference"},)
+
+    @pytest.mark.parametrize(
+        ("method", "inputs", "line", "role", "gives", "takes"),
+        [
+            ("sft", {"base": "scorer", "data": "rows"}, 5, "base", "reward", "language"),
+            ("dpo", {"base": "scorer", "data": "rows"}, 5, "base", "reward", "language"),
+            (
+                "grpo", {"base": "base", "tasks": "rows", "reward": "base"},
+                7, "reward", "language", "reward",
+            ),
+            (
+                "rejection-sampling", {"prompts": "rows", "model": "scorer"},
+                6, "model", "reward", "language",
+            ),
+            (
+                "reward-accuracy", {"model": "base", "pairs": "rows"},
+                5, "model", "language", "reward",
+            ),
+        ],
+    )  # fmt: skip
+    def test_that_do_not_fit_name_node_cause_and_mend(
+        self, chain, method, inputs, line, role, gives, takes
+    ):
+        params = {"rewards": [dict(one) for one in self.REWARDS]} if method == "grpo" else {}
+        chain.declare("wrong", method, inputs=inputs, params=params)
+        (problem,) = chain.wrong()
+        path = f"registry/{FOLDER[method]}/wrong.yaml"
+        said = f"{inputs[role]!r} is a {gives} model; {role!r} takes a {takes} model ("
+        assert problem.startswith(f"{path}:{line}:3: {said}")
+        assert problem.endswith(f") -> name a {takes} model")
+
+    def test_a_reward_model_may_go_on_from_either(self, chain):
+        chain.declare("further", "reward-model", inputs={"base": "scorer", "data": "rows"})
+        assert "further" in chain.graph().nodes
+
+    def test_what_an_average_makes_depends_on_what_it_is_given(self, chain):
+        chain.declare("mean", "average", inputs={"models": ["base", "scorer"]})
+        chain.declare("later", "sft", inputs={"base": "mean", "data": "rows"})
+        assert "later" in chain.graph().nodes
+
+
 class TestCycles:
     def test_of_one_declaration_are_refused(self, folder):
         folder.declare("loop", "opinion-sft", inputs={"base": "loop", "data": "items"})
@@ -495,3 +555,17 @@ class TestSuspension:
         for age in AGES:
             folder.happen(age, "suspended")
         assert list(folder.graph().nodes) == ["questionnaire", "base"]
+
+
+def test_a_long_chain_is_resolved_in_no_time(folder):
+    """Each stage has two inputs of the stage before: asked anew, that would be 2**30 questions."""
+    base = "base"
+    for number in range(30):
+        given = {"base": base, "data": "items"}
+        folder.declare(f"link-{number}", "opinion-sft", each="community", inputs=given)
+        twin = f"twin-{number}"
+        folder.declare(twin, "opinion-sft", each="community", inputs=given)
+        base = f"mean-{number}"
+        models = {"models": [f"link-{number}", twin]}
+        folder.declare(base, "average", each="community", inputs=models)
+    assert f"{base}@{AGES[0]}" in folder.graph().nodes

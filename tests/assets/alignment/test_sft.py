@@ -63,6 +63,14 @@ def trained(build, small_model, colours):
     return context.out
 
 
+def test_a_reward_model_as_base_is_refused(build, colours, tmp_path):
+    named = {"architectures": ["LlamaForSequenceClassification"]}
+    (tmp_path / "config.json").write_text(json.dumps(named))
+    context = build(PARAMS, inputs={"base": tmp_path, "data": colours})
+    with pytest.raises(MethodError, match="is a reward model; it scores answers and writes none"):
+        sft.run(context)
+
+
 def test_all_weights_learn_their_rows(build, small_model, colours):
     params = sft.Params(steps=150, batch_size=6, adapter_rank=0, learning_rate=1e-2)
     context = build(params, inputs={"base": small_model, "data": colours})
