@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from assets.alignment.reward_scoring import require_language_model
 from assets.compute import load_model, prepare
 from assets.option_prompt import encode, letter_ids, position_ids
 from registry.errors import MethodError, UsageError
@@ -138,6 +139,7 @@ def enrol(
     """Loads the model given as `base`, adds the adapter, and passes every prompt below it once."""
     import torch
 
+    require_language_model(context.input("base"))
     device = prepare(context)
     model, tokenizer = load_model(context.input("base").files, device, "bfloat16")
     if device.type == "cpu":

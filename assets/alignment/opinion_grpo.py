@@ -253,11 +253,12 @@ def _progress(context: Context, before: int, steps: int) -> Any:
 method = Method(
     name="opinion-grpo",
     kind="model",
+    form="language model",
     description="GRPO on one-letter answers, rewarded for matching people's shares.",
     params=Params,
     run=run,
     inputs={
-        "base": Role("model", "the model to start from"),
+        "base": Role("model", "the model to start from", form="language model"),
         "data": Role("dataset", "prompts with shares, of one or more communities", many=True),
     },
     limits=LIMITS,

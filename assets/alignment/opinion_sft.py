@@ -199,11 +199,12 @@ def run(context: Context) -> None:
 method = Method(
     name="opinion-sft",
     kind="model",
+    form="language model",
     description="Supervised training on opinion shares with a low-rank adapter, merged.",
     params=Params,
     run=run,
     inputs={
-        "base": Role("model", "the model to start from"),
+        "base": Role("model", "the model to start from", form="language model"),
         "data": Role("dataset", "prompts with shares, of one or more communities", many=True),
     },
     limits=LIMITS,

@@ -24,6 +24,7 @@ from pydantic import Field
 from assets.alignment import training
 from assets.alignment.checkpoints import keep_state, kept_state
 from assets.alignment.groups import against_others, surrogate
+from assets.alignment.reward_scoring import require_language_model
 from assets.alignment.shadow import Shadow
 from assets.alignment.spread import what_runs
 from assets.alignment.thoughts import (
@@ -341,6 +342,7 @@ def texts_of(
 def run(context: Context) -> None:
     """Teaches a model to think before it goes on."""
     params = context.typed(Params)
+    require_language_model(context.input("base"))
     device = prepare(context)
     model, tokenizer = load_weights(context.input("base").files, device, params.loads_as)
     rows = list(_rows(context))
@@ -382,11 +384,12 @@ def _rows(context: Context) -> Iterator[dict[str, Any]]:
 method = Method(
     name="rlp",
     kind="model",
+    form="language model",
     description="Reinforcement as a pretraining objective: thoughts paid by the token they help.",
     params=Params,
     run=run,
     inputs={
-        "base": Role("model", "the model to start from"),
+        "base": Role("model", "the model to start from", form="language model"),
         "data": Role("dataset", "rows that are read as plain text", many=True),
     },
     use="train-rl",
