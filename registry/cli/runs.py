@@ -90,12 +90,21 @@ def _print(attempts: Sequence[Attempt]) -> None:
 
     if attempts[0].number > 1:
         say(f"{attempts[0].number - 1} earlier attempts are not shown; --last 0 shows all")
-    rows = [
-        ("#", "STARTED (UTC)", "SECONDS", "DOOR", "STEPS", "LAST", "TOKENS/S", "RAN ON", "OUTCOME")
-    ]
+    rows = [("#", "STARTED (UTC)", "SECONDS", "DOOR", "STEPS", "LAST", "TOKENS/S", "OUTCOME")]
     print_rows([*rows, *(_row(one) for one in attempts)])
+    _print_ran(attempts)
     for name, curves in side_by_side(attempts).items():
         _print_curves(name.replace("_", " "), curves)
+
+
+def _print_ran(attempts: Sequence[Attempt]) -> None:
+    """What attempts ran on, once for those that ran alike."""
+    alike: dict[str, list[str]] = {}
+    for one in attempts:
+        if one.run.ran is not None:
+            alike.setdefault(str(one.run.ran), []).append(str(one.number))
+    for ran, numbers in alike.items():
+        sys.stdout.write(f"{', '.join(numbers)} ran on {ran}\n")
 
 
 def _row(attempt: Attempt) -> tuple[str, ...]:
@@ -109,7 +118,6 @@ def _row(attempt: Attempt) -> tuple[str, ...]:
         f"{standing.done}/{standing.total}" if standing.total is not None else "",
         standing.figure,
         f"{speed:,.0f}" if speed is not None else "",
-        str(run.ran or ""),
         f"{run.outcome}: {why}" if why else run.outcome,
     )
 

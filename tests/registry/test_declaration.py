@@ -45,7 +45,12 @@ def test_a_declaration_has_defaults_for_what_may_be_left_out():
     assert declaration.each is None
     assert declaration.communities is None
     assert declaration.seed == 0
-    assert declaration.resources.model_dump() == {"gpus": 0, "memory": "4GiB", "threads": 1}
+    assert declaration.resources.model_dump() == {
+        "gpus": 0,
+        "memory": "4GiB",
+        "threads": 1,
+        "processes": 1,
+    }
 
 
 def test_every_shipped_declaration_is_whole():
