@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -97,6 +97,28 @@ def kept_state(path: Path, device: Any) -> dict[str, Any] | None:
             why=str(error).partition("\n")[0] or type(error).__name__,
             mend="begin anew with `chorus make NODE --force`",
         ) from error
+
+
+def learner_state(trained: Sequence[Any], optimiser: Any, curve: Sequence[Any]) -> dict[str, Any]:
+    """Where whoever learns stands: weights, optimiser and curve."""
+    return {
+        "trained": [parameter.detach() for parameter in trained],
+        "optimiser": optimiser.state_dict(),
+        "curve": list(curve),
+    }
+
+
+def put_back(
+    state: Mapping[str, Any], trained: Sequence[Any], optimiser: Any
+) -> list[dict[str, float]]:
+    """Gives weights and optimiser what `learner_state` took from them; returns the curve."""
+    import torch
+
+    with torch.no_grad():
+        for parameter, value in zip(trained, state["trained"], strict=True):
+            parameter.copy_(value)
+    optimiser.load_state_dict(state["optimiser"])
+    return list(state["curve"])
 
 
 def _marker(accelerator: Any) -> Any:

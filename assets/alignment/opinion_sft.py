@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from assets.alignment.adapter import AdapterParams, Pupil, enrol
-from assets.alignment.checkpoints import keep_state, kept_state
+from assets.alignment.checkpoints import keep_state, kept_state, learner_state, put_back
 from assets.alignment.examples import LIMITS, Example, community_weights, read_examples
 from assets.alignment.training import require_finite, save_trained
 from assets.compute import LIBRARIES
@@ -158,21 +158,12 @@ def batch_loss(pupil: Pupil, batch: Sequence[Example]) -> torch.Tensor:
 
 
 def _keep(trained: Sequence[Any], optimiser: Any, curve: Sequence[Any], checkpoint: Path) -> None:
-    state = {"trained": [p.detach() for p in trained], "optimiser": optimiser.state_dict()}
-    keep_state(checkpoint, state | {"curve": list(curve)})
+    keep_state(checkpoint, learner_state(trained, optimiser, curve))
 
 
 def _restore(trained: Sequence[Any], optimiser: Any, checkpoint: Path) -> list[dict[str, float]]:
-    import torch
-
     state = kept_state(checkpoint, trained[0].device)
-    if state is None:
-        return []
-    with torch.no_grad():
-        for parameter, value in zip(trained, state["trained"], strict=True):
-            parameter.copy_(value)
-    optimiser.load_state_dict(state["optimiser"])
-    return list(state["curve"])
+    return [] if state is None else put_back(state, trained, optimiser)
 
 
 def run(context: Context) -> None:

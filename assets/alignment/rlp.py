@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from assets.alignment import training
-from assets.alignment.checkpoints import keep_state, kept_state
+from assets.alignment.checkpoints import keep_state, kept_state, learner_state, put_back
 from assets.alignment.groups import against_others, surrogate
 from assets.alignment.reward_scoring import require_language_model
 from assets.alignment.shadow import Shadow
@@ -298,29 +298,17 @@ def train(
 
 
 def _save(learner: Learner, curve: Sequence[dict[str, float]], checkpoint: Path) -> None:
-    if not learner.accelerator.is_main_process:
-        return
-    state = {
-        "trained": [p.detach() for p in learner.trained],
-        "optimiser": learner.optimiser.state_dict(),
-        "slow": learner.slow.state(),
-        "curve": list(curve),
-    }
-    keep_state(checkpoint, state)
+    if learner.accelerator.is_main_process:
+        own = learner_state(learner.trained, learner.optimiser, curve)
+        keep_state(checkpoint, own | {"slow": learner.slow.state()})
 
 
 def _restore(learner: Learner, checkpoint: Path) -> list[dict[str, float]]:
-    import torch
-
     state = kept_state(checkpoint, "cpu")
     if state is None:
         return []
-    with torch.no_grad():
-        for parameter, value in zip(learner.trained, state["trained"], strict=True):
-            parameter.copy_(value)
-    learner.optimiser.load_state_dict(state["optimiser"])
     learner.slow.restore(state["slow"])
-    return list(state["curve"])
+    return put_back(state, learner.trained, learner.optimiser)
 
 
 def texts_of(

@@ -26,7 +26,7 @@ _PARTS = "parts"
 def parts_of(folder: Path, declared: int) -> int:
     """In how many parts a step is taken: as declared, or more where memory has run out before."""
     try:
-        return int((folder / _PARTS).read_text())
+        return int(parts_file(folder).read_text())
     except FileNotFoundError:
         return declared
 
