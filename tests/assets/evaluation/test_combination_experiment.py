@@ -15,12 +15,11 @@ from assets.alignment.grpo import Params as GrpoParams
 from assets.alignment.reward_terms import AccuracyReward, LengthReward
 from assets.alignment.training import TuningParams
 from assets.evaluation import combination_experiment as experiment
-from assets.sources import reasoning_tasks
-from assets.sources.reasoning_tasks import TaskGenerator
 from assets.synthesis.sampling import Sampling
 from registry.context import Input
 from registry.errors import MethodError
 from registry.results import read_results
+from tests.assets.drawn_tasks import drawn
 
 pytestmark = pytest.mark.filterwarnings(  # peft 0.21 asks transformers 5.23 by the old name
     "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
@@ -41,13 +40,6 @@ PARAMS = experiment.Params(
     sampling=Sampling(temperature=0, max_new_tokens=4),
     resamples=100,
 )
-
-
-def drawn(build, side: str, seed: int = 0, **rows: int):
-    generators = tuple(TaskGenerator(name=name, rows=count) for name, count in rows.items())
-    context = replace(build(reasoning_tasks.Params(side=side, generators=generators)), seed=seed)
-    reasoning_tasks.run(context)
-    return context.out
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,11 @@ from assets.evaluation import arms
 from assets.evaluation import selection_experiment as experiment
 from assets.evaluation.tasks import Scored
 from assets.rows import ROWS
-from assets.sources import reasoning_tasks
-from assets.sources.reasoning_tasks import TaskGenerator
 from assets.synthesis.sampling import Sampling
 from registry.context import Input
 from registry.errors import MethodError
 from registry.results import Result, read_results
+from tests.assets.drawn_tasks import drawn
 
 pytestmark = pytest.mark.filterwarnings(  # peft 0.21 asks transformers 5.23 by the old name
     "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
@@ -32,13 +31,6 @@ PARAMS = experiment.Params(
     sampling=Sampling(temperature=0, max_new_tokens=6),
     resamples=100,
 )
-
-
-def drawn(build, side: str, **rows: int):
-    generators = tuple(TaskGenerator(name=name, rows=count) for name, count in rows.items())
-    context = build(reasoning_tasks.Params(side=side, generators=generators))
-    reasoning_tasks.run(context)
-    return context.out
 
 
 @pytest.fixture(scope="session")
