@@ -12,8 +12,7 @@ reads how near a community is to uniform.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +37,14 @@ from assets.evaluation.predictors import (
     read_told,
     require_same_questionnaire,
 )
+from assets.evaluation.resampling import (
+    Metric,
+    interval,
+    resample,
+    score,
+    shares_of,
+    widening,
+)
 from assets.opinion_tables import OpinionTable, read_opinions, still_told
 from assets.rows import LIBRARIES, write_rows
 from registry.errors import MethodError
@@ -48,10 +55,7 @@ from registry.typed import Frozen
 if TYPE_CHECKING:
     from registry.context import Context
 
-Metric = Callable[[Array, Array], Array]
 METRICS: dict[str, Metric] = {"tv": total_variation, "jsd": jensen_shannon}
-_NORMAL = 1.959964
-"""The 97.5 % point of the standard normal distribution."""
 
 
 class Params(Frozen):
@@ -62,50 +66,6 @@ class Params(Frozen):
     item_correlation: float = Field(default=0.08, ge=0, le=1)
     """How alike the errors of two items move when other people are drawn, as one figure for all
     pairs. A table does not say it; the default was measured (docs/pluralism.md)."""
-
-
-def resample(
-    tables: Mapping[str, OpinionTable], draws: int, source: np.random.Generator
-) -> dict[str, Array]:
-    """New respondents for every item, as many as the table's effective number.
-
-    Shape (draws, options) for each item. Items are drawn on their own, since a table of shares does
-    not say who answered which two questions alike; `widening` makes up for it.
-    """
-    shares = _shares(tables)
-    return {
-        item: source.multinomial(max(1, round(table.n_effective)), shares[item], draws)
-        / max(1, round(table.n_effective))
-        for item, table in tables.items()
-    }
-
-
-def score(
-    predicted: Sequence[Array], held: Sequence[Array], redrawn: Sequence[Array], metric: Metric
-) -> tuple[float, Array]:
-    """Mean distance over items, and the same for each redrawn set of respondents."""
-    value = float(np.mean([metric(p, h) for p, h in zip(predicted, held, strict=True)]))
-    again = np.mean([metric(p[None], r) for p, r in zip(predicted, redrawn, strict=True)], axis=0)
-    return value, again
-
-
-def widening(items: int, correlation: float) -> float:
-    """How much wider an interval is since the same people answered all items.
-
-    The root of Kish's design effect 1 + (m - 1) rho (Survey Sampling, 1965, section 5.4): a person
-    is a cluster of m answers.
-    """
-    return math.sqrt(1 + (items - 1) * correlation)
-
-
-def interval(value: float, again: Array, widened: float) -> tuple[float, float]:
-    """A 95 % interval over respondents: the value and the spread of the redrawn values.
-
-    The redrawn values themselves lie higher, since noise adds to every distance; so only their
-    spread is used.
-    """
-    margin = _NORMAL * widened * float(np.std(again, ddof=1))
-    return value - margin, value + margin
 
 
 def _told(path: Path, options: Mapping[str, Sequence[str]]) -> dict[str, OpinionTable]:
@@ -130,8 +90,8 @@ def run(context: Context) -> None:
         raise MethodError(
             "no community to score on", mend="admit a profile, or widen `communities`"
         )
-    learned = {c: _shares(learning) for c, (learning, _) in tables.items()}
-    held = {c: _shares(evaluation) for c, (_, evaluation) in tables.items()}
+    learned = {c: shares_of(learning) for c, (learning, _) in tables.items()}
+    held = {c: shares_of(evaluation) for c, (_, evaluation) in tables.items()}
     source = np.random.default_rng(context.seed)
     redrawn = {c: resample(t[1], params.resamples, source) for c, t in tables.items()}
     models = gather([read_told(given.files) for given in context.inputs("answers")])
@@ -202,10 +162,6 @@ def headline_of(
         elif model.community in line:
             found.setdefault(f"each group's own {model.name}", []).append(line[model.community])
     return {f"tv on asked questions, {w}": float(np.mean(v)) for w, v in found.items() if v}
-
-
-def _shares(table: Mapping[str, OpinionTable]) -> dict[str, Array]:
-    return {item: np.array(t.shares) / sum(t.shares) for item, t in table.items()}
 
 
 def _row(

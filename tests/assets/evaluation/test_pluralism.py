@@ -16,13 +16,9 @@ from PIL import Image
 from assets.evaluation import pluralism
 from assets.evaluation.cross_matrix import draw, markdown
 from assets.evaluation.distances import best_single_predictor, jensen_shannon, total_variation
-from assets.evaluation.pluralism import (
-    Params,
-    interval,
-    resample,
-    widening,
-)
+from assets.evaluation.pluralism import Params
 from assets.evaluation.predictors import Item, battery_mean, read_answers, slice_of
+from assets.evaluation.resampling import interval, resample, score, widening
 from assets.opinion_tables import COLUMNS, OpinionTable
 from assets.option_prompt import arrange
 from assets.rows import read_rows, write_rows
@@ -345,7 +341,7 @@ def test_intervals_contain_their_value_and_shrink_with_more_respondents(world: W
         assert redrawn["one"].sum(axis=1) == pytest.approx(np.ones(2000))
         goal = [np.array(s) for s in HELD["north"].values()]
         flat = [np.array(uniform(item)) for item in OPTIONS]
-        value, again = pluralism.score(flat, goal, list(redrawn.values()), total_variation)
+        value, again = score(flat, goal, list(redrawn.values()), total_variation)
         low, high = interval(value, again, 1.0)
         assert low < value < high
         widths[n] = high - low
@@ -360,7 +356,7 @@ def test_the_interval_of_a_share_is_the_textbooks() -> None:
     table = {"four": OpinionTable((0.8, 0.2), 500, 400.0)}
     redrawn = resample(table, 20_000, np.random.default_rng(0))["four"]
     away = [np.array([0.0, 1.0])]
-    value, again = pluralism.score(away, [np.array([0.8, 0.2])], [redrawn], total_variation)
+    value, again = score(away, [np.array([0.8, 0.2])], [redrawn], total_variation)
     low, high = interval(value, again, 1.0)
     assert value == pytest.approx(0.8)
     assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.8 * 0.2 / 400), rel=0.02)
