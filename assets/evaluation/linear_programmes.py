@@ -7,6 +7,7 @@ of a linear programme.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def lowest_worst(tables: Mapping[str, Sequence[Array]]) -> list[Array]:
     stacked = np.stack([np.concatenate(list(shares)) for shares in tables.values()])
     sums = np.zeros((len(sizes), total))
     starts = np.cumsum([0, *sizes])
-    for row, (start, end) in enumerate(zip(starts[:-1], starts[1:], strict=True)):
+    for row, (start, end) in enumerate(pairwise(starts)):
         sums[row, start:end] = 1
     solved = _solve(np.eye(total), stacked, np.full(len(tables), 0.5 / len(sizes)), sums)
     parts = np.split(np.clip(solved, 0, None), starts[1:-1])
@@ -68,9 +69,7 @@ def max_min_weights(tables: Mapping[str, Sequence[Array]]) -> dict[str, float]:
 def uniform_distances(tables: Mapping[str, Sequence[Array]]) -> dict[str, float]:
     """The mean total variation of each community's answers to uniform ones."""
     return {
-        name: float(
-            np.mean([total_variation(np.full(len(q), 1 / len(q)), q) for q in shares])
-        )
+        name: float(np.mean([total_variation(np.full(len(q), 1 / len(q)), q) for q in shares]))
         for name, shares in tables.items()
     }
 
@@ -104,7 +103,8 @@ def _solve(mixing: Array, targets: Array, scale: Array, sums: Array) -> Array:
     bounds = np.concatenate([targets.ravel(), -targets.ravel(), np.zeros(communities)])
     cost = np.concatenate([np.zeros(unknowns), _TIE * np.repeat(scale, cells), [1.0]])
     equal = hstack([coo_matrix(sums), coo_matrix((len(sums), slacks + 1))])
-    solved = linprog(
+    programme: Any = linprog  # its types know no sparse matrices
+    solved = programme(
         cost,
         A_ub=vstack([above, below, worst]).tocsr(),
         b_ub=bounds,

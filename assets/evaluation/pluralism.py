@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
+from assets.evaluation.answerers import line_up, require_usable
 from assets.evaluation.distances import (
     Array,
     jensen_shannon,
     total_variation,
 )
+from assets.evaluation.pluralism_details import Setting, write_details
 from assets.evaluation.predictors import (
     SLICES,
     Answers,
@@ -66,6 +68,17 @@ class Params(Frozen):
     item_correlation: float = Field(default=0.08, ge=0, le=1)
     """How alike the errors of two items move when other people are drawn, as one figure for all
     pairs. A table does not say it; the default was measured (docs/pluralism.md)."""
+    ordinal: tuple[str, ...] = ()
+    """The batteries whose options stand in an order, such as from agree to disagree; only they can
+    say how many steps an answer is off."""
+    population: dict[str, float] = Field(default_factory=dict)
+    """How large each community is, for weights and votes by population. Where it is left out, the
+    number of its respondents stands in."""
+    seeds: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Models that differ only in their seed, under one name; their figures are averaged before
+    anything is redrawn."""
+    fewest_people: float = Field(default=20, ge=2)
+    """An item that fewer were held out on (effective number), in any community, is left out."""
 
 
 def _told(path: Path, options: Mapping[str, Sequence[str]]) -> dict[str, OpinionTable]:
@@ -96,12 +109,14 @@ def run(context: Context) -> None:
     redrawn = {c: resample(t[1], params.resamples, source) for c, t in tables.items()}
     models = gather([read_told(given.files) for given in context.inputs("answers")])
     require_same_questionnaire(models, items)
+    if twice := sorted({m.label for m in models if sum(o.label == m.label for o in models) > 1}):
+        raise MethodError(f"the answers of {twice[0]} are given twice", mend="name each model once")
     # A member may have taken an answer back: what every community still tells is compared.
     items = {
         i: item for i, item in items.items() if all(i in t for p in tables.values() for t in p)
     }
-    if twice := sorted({m.label for m in models if sum(o.label == m.label for o in models) > 1}):
-        raise MethodError(f"the answers of {twice[0]} are given twice", mend="name each model once")
+    left_out = require_usable(items, {c: t[1] for c, t in tables.items()}, params.fewest_people)
+    items = {i: item for i, item in items.items() if i not in left_out}
     predictors = baselines(items, learned, held)
     predictors |= {model.label: model_predictor(model) for model in models}
     rows: list[dict[str, Any]] = []
@@ -144,8 +159,21 @@ def run(context: Context) -> None:
         for part, (community, (_, held_out)) in product(SLICES, tables.items())
         if items_of(part, items)
     }
-    Results(results=tuple(results_of(rows, models, people))).write(context.out)
     draw(matrix, names, context.out / "cross-matrix.png")
+    setting = Setting(
+        items=items,
+        learned={c: t[0] for c, t in tables.items()},
+        held={c: t[1] for c, t in tables.items()},
+        redrawn=redrawn,
+        names=names,
+        ordinal=params.ordinal,
+        population=params.population,
+        item_correlation=params.item_correlation,
+        left_out=left_out,
+    )
+    answerers = line_up(models, params.seeds, items, learned, held)
+    more = write_details(setting, answerers, context.out, source)
+    Results(results=(*results_of(rows, models, people), *more)).write(context.out)
     context.progress(1, 1)
 
 

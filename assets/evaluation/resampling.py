@@ -69,8 +69,8 @@ def distances(
     """
     total = np.zeros((len(predicted[0]), len(redrawn[0])))
     for said, drawn in zip(predicted, redrawn, strict=True):
-        for row, one in zip(total, said, strict=True):
-            row += metric(one, drawn)
+        for place, one in enumerate(said):
+            total[place] += metric(one, drawn)
     return total / len(predicted)
 
 
@@ -130,7 +130,7 @@ class FlipTest(NamedTuple):
     @property
     def smallest(self) -> float:
         """No difference, however large, can have a smaller p with so few clusters."""
-        return 2 / 2**self.clusters
+        return float(2 / 2**self.clusters)
 
 
 def flip_clusters(
@@ -167,7 +167,7 @@ def flip_clusters(
 
 
 def normal_p(value: float, again: Array, factor: float) -> float:
-    """The two-sided p of a difference by the spread of its redrawn values; 1 where there is none."""
+    """The two-sided p of a difference by the spread of its redrawn values; 1 for none at all."""
     spread = factor * float(np.std(again, ddof=1))
     if spread == 0:
         return 1.0 if value == 0 else 0.0

@@ -45,7 +45,9 @@ def test_no_point_of_a_grid_is_better() -> None:
     source = np.random.default_rng(0)
     grid = np.arange(0, 1.0001, 0.05)
     for _ in range(5):
-        tables = {c: [share(x), share(y)] for c, (x, y) in zip("abc", source.random((3, 2)), strict=True)}
+        tables = {
+            c: [share(x), share(y)] for c, (x, y) in zip("abc", source.random((3, 2)), strict=True)
+        }
         found = worst(lowest_worst(tables), tables)
         best = min(worst([share(x), share(y)], tables) for x, y in itertools.product(grid, grid))
         assert found <= best + 1e-9

@@ -416,6 +416,14 @@ def test_the_same_seed_gives_the_same_files(world: World) -> None:
         "summary.json",
         "cross-matrix.md",
         "cross-matrix.png",
+        "figures.md",
+        "figures.parquet",
+        "jury.parquet",
+        "weights.parquet",
+        "comparisons.parquet",
+        "skill.png",
+        "calibration.png",
+        "weights.png",
     }
     assert {path.name for path in first.files.iterdir()} == names
     for name in names:

@@ -30,10 +30,7 @@ def test_many_answerers_and_draws_at_once_are_the_same_as_one_by_one() -> None:
         for answerer in range(3):
             for draw in range(7):
                 expected = np.mean(
-                    [
-                        metric(p[answerer], r[draw])
-                        for p, r in zip(predicted, redrawn, strict=True)
-                    ]
+                    [metric(p[answerer], r[draw]) for p, r in zip(predicted, redrawn, strict=True)]
                 )
                 assert found[answerer, draw] == pytest.approx(float(expected), abs=1e-12)
 

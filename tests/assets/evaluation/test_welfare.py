@@ -27,7 +27,7 @@ def test_who_beats_every_other_is_elected_though_fewer_put_them_first() -> None:
 
 
 def test_condorcet_before_borda() -> None:
-    # Three of five put a before b; Borda would elect b (a 0, 0, 0, 2, 2 places behind; b 1, 1, 1, 0, 0).
+    # Three of five put the first before the second, who has the higher Borda count: 1.4 to 1.2.
     distance = np.array([[1, 2, 3]] * 3 + [[3, 1, 2]] * 2, dtype=float)
     assert elect(distance, np.ones(5)).tolist() == [1, 0, 0]
 
