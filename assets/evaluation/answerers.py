@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -17,7 +17,6 @@ from assets.evaluation.predictors import (
     Item,
     Predictor,
     Slice,
-    baselines,
     battery_mean,
     items_of,
     mean_of_others,
@@ -26,11 +25,13 @@ from assets.evaluation.predictors import (
 from assets.opinion_tables import OpinionTable
 from registry.errors import MethodError
 
-Kind = Literal["baseline", "model", "mark"]
+Kind = Literal["baseline", "model", "own models", "mark"]
 UNIFORM = "uniform"
 OWN_TABLE = "own table (noise floor)"
 LOWEST_MEAN = "best single predictor (sees the answers)"
-LOWEST_WORST = "best single predictor for the worst served (sees the answers)"
+"""Many answers share the lowest mean; how it is split between communities says nothing."""
+LOWEST_WORST = "fairest single predictor (sees the answers)"
+"""The one answer for all whose worst-served community is served best."""
 NOISE = "exact answers (same-n noise)"
 _MARKS = (LOWEST_MEAN, LOWEST_WORST, OWN_TABLE, NOISE)
 _ALIKE = 1e-6
@@ -72,7 +73,7 @@ def require_usable(
     Raises:
         MethodError: Where an item has one option, or too few answered everything.
     """
-    if single := [item.id for item in items.values() if len(item.options) < 2]:
+    if single := [item.id for item in items.values() if len(item.options) == 1]:
         raise MethodError(
             f"item {single[0]} has one option",
             why="every answer to it is right, so that it would make all models look better",
@@ -146,15 +147,43 @@ def further_baselines(
 def line_up(
     models: Sequence[Answers],
     seeds: Mapping[str, Sequence[str]],
-    items: Mapping[str, Item],
-    learned: Mapping[str, Mapping[str, Array]],
-    held: Mapping[str, Mapping[str, Array]],
+    baselines: Mapping[str, Predictor],
+    communities: Sequence[str],
 ) -> list[Answerer]:
     """Baselines, then models, then marks; the exact answers stand last."""
-    found = baselines(items, learned, held) | further_baselines(items, learned, held)
-    plain = [Answerer(label, "baseline", (p,)) for label, p in found.items() if label not in _MARKS]
-    marks = [Answerer(label, "mark", (found[label],)) for label in _MARKS]
-    return [*plain, *_models(models, seeds), *marks]
+    plain = [
+        Answerer(label, "baseline", (p,)) for label, p in baselines.items() if label not in _MARKS
+    ]
+    marks = [Answerer(label, "mark", (baselines[label],)) for label in _MARKS]
+    found = _models(models, seeds)
+    return [*plain, *found, *_arrangements(found, communities), *marks]
+
+
+def _arrangements(found: Sequence[Answerer], communities: Sequence[str]) -> Iterator[Answerer]:
+    """Where every community has its own model: all of them together, each asked by its own."""
+    own: dict[str, dict[str, Answerer]] = {}
+    for one in found:
+        if one.community:
+            own.setdefault(one.name, {})[one.community] = one
+    for name, group in own.items():
+        if set(communities) - set(group):
+            continue
+        counts = {community: len(group[community].models) for community in communities}
+        if len(set(counts.values())) > 1:
+            fewest = min(counts, key=lambda c: counts[c])
+            raise MethodError(
+                f"{name} has {counts[fewest]} seeds for {fewest} and more for others",
+                why="a mean over communities would weigh some seeds more than others",
+                mend="score as many seeds for every community",
+            )
+        models = tuple(
+            replace(group[communities[0]].models[seed], community=None, told={
+                c: group[c].models[seed] for c in communities
+            })
+            for seed in range(counts[communities[0]])
+        )  # fmt: skip
+        predictors = tuple(model_predictor(model) for model in models)
+        yield Answerer(f"each group's own {name}", "own models", predictors, models)
 
 
 def _models(models: Sequence[Answers], seeds: Mapping[str, Sequence[str]]) -> list[Answerer]:

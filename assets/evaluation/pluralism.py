@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from assets.evaluation.answerers import line_up, require_usable
+from assets.evaluation.answerers import further_baselines, line_up, require_usable
 from assets.evaluation.distances import (
     Array,
     jensen_shannon,
@@ -117,7 +117,8 @@ def run(context: Context) -> None:
     }
     left_out = require_usable(items, {c: t[1] for c, t in tables.items()}, params.fewest_people)
     items = {i: item for i, item in items.items() if i not in left_out}
-    predictors = baselines(items, learned, held)
+    plain = baselines(items, learned, held)
+    predictors = dict(plain)
     predictors |= {model.label: model_predictor(model) for model in models}
     rows: list[dict[str, Any]] = []
     samples: dict[tuple[str, str, str], Array] = {}
@@ -151,14 +152,9 @@ def run(context: Context) -> None:
         "scores": rows,
     }
     (context.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    headline = headline_of(matrix, models)
-    (context.out / "headline.json").write_text(json.dumps(headline, indent=2) + "\n")
+    headline = json.dumps(headline_of(matrix, models), indent=2)
+    (context.out / "headline.json").write_text(headline + "\n")
     (context.out / "cross-matrix.md").write_text(markdown(matrix, names, comparisons))
-    people: dict[tuple[str, str], int] = {
-        (part, community): min(held_out[item.id].n for item in items_of(part, items))
-        for part, (community, (_, held_out)) in product(SLICES, tables.items())
-        if items_of(part, items)
-    }
     draw(matrix, names, context.out / "cross-matrix.png")
     setting = Setting(
         items=items,
@@ -171,10 +167,24 @@ def run(context: Context) -> None:
         item_correlation=params.item_correlation,
         left_out=left_out,
     )
-    answerers = line_up(models, params.seeds, items, learned, held)
+    answerers = line_up(
+        models, params.seeds, plain | further_baselines(items, learned, held), tuple(held)
+    )
     more = write_details(setting, answerers, context.out, source)
-    Results(results=(*results_of(rows, models, people), *more)).write(context.out)
+    Results(results=(*results_of(rows, models, _people(tables, items)), *more)).write(context.out)
     context.progress(1, 1)
+
+
+def _people(
+    tables: Mapping[str, tuple[Mapping[str, OpinionTable], Mapping[str, OpinionTable]]],
+    items: Mapping[str, Item],
+) -> dict[tuple[str, str], int]:
+    """The fewest people that any item of a slice rests on, by slice and community."""
+    return {
+        (part, community): min(held_out[item.id].n for item in items_of(part, items))
+        for part, (community, (_, held_out)) in product(SLICES, tables.items())
+        if items_of(part, items)
+    }
 
 
 def headline_of(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from assets.evaluation.answerers import UNIFORM, Answerer, constant
+from assets.evaluation.answerers import OWN_TABLE, UNIFORM, Answerer, constant
 from assets.evaluation.distances import Array
 from assets.evaluation.linear_programmes import uniform_distances
 from assets.evaluation.pluralism_comparisons import compare
@@ -19,6 +19,7 @@ from assets.evaluation.pluralism_figures import (
     SKILL,
     Panel,
     Scored,
+    mean_of,
     measure,
     rows_of,
 )
@@ -34,6 +35,7 @@ from registry.errors import MethodError
 from registry.results import Result
 
 Row = dict[str, Any]
+_BESIDE = ("table of battery means", "pooled table", OWN_TABLE)
 Tables = Mapping[str, Mapping[str, OpinionTable]]
 
 
@@ -84,7 +86,7 @@ def write_details(
         found.figures, found.jury, found.weights, found.comparisons, setting.names, found.notes
     )
     (out / "figures.md").write_text(text)
-    if skills := [row for row in found.figures if row["metric"] == SKILL]:
+    if skills := [r for r in found.figures if r["metric"] == SKILL and r["community"]]:
         draw_skill(skills, setting.names, out / "skill.png")
     if curves := _curves(scored):
         draw_calibration(curves, setting.names, out / "calibration.png")
@@ -128,7 +130,7 @@ def details(
     """All rows of all slices."""
     communities = list(setting.held)
     alike = [a.label for a in answerers if constant(a, setting.items, communities)]
-    figures = [row for one in scored for row in rows_of(one, alike)]
+    figures: list[Row] = []
     people = {
         c: min(tables[item].n for item in setting.items) for c, tables in setting.held.items()
     }
@@ -139,9 +141,12 @@ def details(
     notes: list[str] = []
     for part in SLICES:
         chosen = [one for one in scored if one.panel.part == part]
+        if not chosen:
+            continue
+        figures += [row for one in (*chosen, mean_of(chosen)) for row in rows_of(one, alike)]
         juries += jury(chosen, sizes)
         comparisons += compare(chosen, source)
-        if part == "asked" and chosen:
+        if part == "asked":
             weights, notes = _weights(setting, chosen, by_size, sizes)
     flat = [setting.names[s.panel.community] for s in scored if SKILL not in s.figures]
     unordered = not setting.ordinal
@@ -165,24 +170,27 @@ def _weights(
 
 def _curves(scored: Sequence[Scored]) -> dict[str, dict[str, tuple[Array, Array]]]:
     """The calibration of each model on the asked items, by community."""
-    curves: dict[str, dict[str, tuple[Array, Array]]] = {}
+    models = [a.label for a in scored[0].answerers if a.kind == "model"] if scored else []
+    curves: dict[str, dict[str, tuple[Array, Array]]] = {label: {} for label in models}
     for one in (s for s in scored if s.panel.part == "asked"):
         panel = one.panel
         for answerer in (a for a in one.answerers if a.kind == "model"):
             if answerer.community in (None, panel.community):
                 first = answerer.predictors[0]
                 said = [first(panel.part, item, panel.community) for item in panel.items]
-                curves.setdefault(answerer.label, {})[panel.community] = curve(
-                    pairs(said), pairs(panel.held)
-                )
-    return curves
+                found = curve(pairs(said), pairs(panel.held))
+                curves[answerer.label][panel.community] = found
+    return {label: found for label, found in curves.items() if found}
 
 
 def _results(figures: Sequence[Row], answerers: Sequence[Answerer]) -> Iterator[Result]:
     """Skill and option coverage of each model on its own people, or on everybody's."""
-    own = {a.label for a in answerers if a.community}
-    marks = {a.label for a in answerers if a.kind == "mark"}
-    nodes = [model.node for a in answerers for model in a.models]
+    beside = {
+        UNIFORM,
+        *_BESIDE,
+        *(a.label for a in answerers if a.kind == "model" and not a.community),
+    }
+    nodes = [model.node for a in answerers if a.kind == "model" for model in a.models]
     for one in (a for a in answerers if a.kind == "model" and len(a.models) == 1):
         twice = nodes.count(one.models[0].node) > 1
         for row in figures:
@@ -206,6 +214,6 @@ def _results(figures: Sequence[Row], answerers: Sequence[Answerer]) -> Iterator[
                     for other in figures
                     if (other["slice"], other["community"], other["metric"])
                     == (row["slice"], row["community"], row["metric"])
-                    and other["predictor"] not in own | marks | {one.label}
+                    and other["predictor"] in beside - {one.label}
                 },
             )

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from assets.evaluation import intervals
-from assets.evaluation.answerers import NOISE, UNIFORM, Answerer
+from assets.evaluation.answerers import LOWEST_MEAN, NOISE, UNIFORM, Answerer
 from assets.evaluation.distances import (
     Array,
     entropy,
@@ -187,7 +187,7 @@ def _coverage(panel: Panel, answerers: Sequence[Answerer]) -> Figure:
 
 
 def rows_of(scored: Scored, alike: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """A row for each answerer and metric.
+    """A row for each answerer and metric; the mean over communities has the community "".
 
     Args:
         scored: The figures of one panel.
@@ -197,6 +197,8 @@ def rows_of(scored: Scored, alike: Iterable[str]) -> Iterator[dict[str, Any]]:
     for metric, figure in scored.figures.items():
         uniform = float(figure.values[scored.place(UNIFORM)])
         for place, one in enumerate(scored.answerers):
+            if one.label == LOWEST_MEAN and (metric != TV or panel.community):
+                continue
             value = float(figure.values[place])
             low, high = _bounds(figure, place, panel.factor)
             smallest, largest = _BOUNDS.get(metric, (None, None))
@@ -223,5 +225,35 @@ def _bounds(figure: Figure, place: int, factor: float) -> tuple[float | None, fl
         return interval(float(figure.values[place]), figure.again[place], factor)
     if figure.each is None or figure.items == 1:
         return None, None
-    _, low, high = intervals.mean(figure.each[place].tolist())
-    return low, high
+    value, spread = float(figure.values[place]), float(np.std(figure.each[place], ddof=1))
+    margin = _student(figure.items) * spread / figure.items**0.5
+    return value - margin, value + margin
+
+
+@cache
+def _student(n: int) -> float:
+    """The 97.5 % point of Student's t for a mean of n."""
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, n - 1))
+
+
+def mean_of(scored: Sequence[Scored]) -> Scored:
+    """The plain mean over communities of one slice, whose people were drawn apart."""
+    first = scored[0]
+    shared = [m for m in first.figures if all(m in one.figures for one in scored)]
+
+    def middle(given: Sequence[Array | None]) -> Array | None:
+        found = [one for one in given if one is not None]
+        return np.mean(found, axis=0) if found else None
+
+    figures = {}
+    for metric in shared:
+        each = [one.figures[metric] for one in scored]
+        values: Array = np.mean([figure.values for figure in each], axis=0)
+        again, by_item = middle([f.again for f in each]), middle([f.each for f in each])
+        figures[metric] = Figure(values, again, by_item, each[0].items)
+    panel = replace(
+        first.panel, community="", tables=[t for one in scored for t in one.panel.tables]
+    )
+    return Scored(panel, first.answerers, figures, np.zeros((0, 0, 0)))

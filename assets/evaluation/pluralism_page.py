@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,11 +15,11 @@ Rows = Sequence[Mapping[str, Any]]
 _SURE = 0.05
 _EXPLAINED = {
     "total variation": "The share of answers that would have to change. Lower is nearer.",
-    "skill": "How far a model goes from uniform answers (0) to a group's own (1). Higher is nearer.",
+    "skill": "How far from uniform answers (0) to a group's own (1). Higher is nearer.",
     "Jensen-Shannon divergence": "In nats; at most 0.693. Lower is nearer.",
-    "representativeness": "Counts the steps between options in order; 1 is exact. Higher is nearer.",
-    "calibration error": "How far 10 bins of equal mass are from the diagonal. Lower is better, but "
-    "uniform answers score well, too: never read it alone.",
+    "representativeness": "Counts steps between options in order; 1 is exact. Higher is nearer.",
+    "calibration error": "How far 10 bins of equal mass are from the diagonal. Lower is better, "
+    "but uniform answers score well, too: never read it alone.",
     "entropy": "In nats: how spread out the answers are.",
     "entropy gap": "Entropy minus that of the people. Below 0: more of one mind than they are.",
     "option coverage": "The probability on the options at all; the rest is thrown away before any "
@@ -38,10 +39,12 @@ def page(
     lines = [
         "# Every figure, beside every baseline",
         "",
-        "Compared with respondents held out. A line without a mark is a model or needs none. "
-        "Lines in *italics* are marks, no rivals: they saw the answers, or show what noise alone "
-        "makes. Brackets hold 95 % intervals. Every row, with numbers of people and questions: "
-        "`figures.parquet`, `jury.parquet`, `weights.parquet`, `comparisons.parquet`.",
+        (
+            "Compared with respondents held out. A line without a mark is a model or needs none. "
+            "Lines in *italics* are marks, no rivals: they saw the answers, or show what noise alone "
+            "makes. Brackets hold 95 % intervals. Every row, with numbers of people and questions: "
+            "`figures.parquet`, `jury.parquet`, `weights.parquet`, `comparisons.parquet`."
+        ),
         "",
     ]
     if notes:
@@ -75,9 +78,9 @@ def _bracketed(value: float, low: float | None, high: float | None) -> str:
 def _size(rows: Rows) -> str:
     people = [row["people"] for row in rows]
     fewest, most = min(people), max(people)
-    among = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    among = f"at least {fewest}" + (f" to {most}" if fewest < most else "")
     items = max(row["items"] for row in rows)
-    return f"{items} question{'s' * (items > 1)}, at least {among} people a group."
+    return f"{items} question{'s' * (items > 1)}, {among} people a group."
 
 
 def _metric(metric: str, rows: Rows, names: Mapping[str, str]) -> list[str]:
@@ -99,7 +102,7 @@ def _metric(metric: str, rows: Rows, names: Mapping[str, str]) -> list[str]:
         ]
         for label, found in lines.items()
     ]
-    header = ["", *(cell(names[c]) for c in communities)]
+    header = ["", *(cell(names[c]) if c else "mean" for c in communities)]
     explained = f"{_EXPLAINED[metric]} {_size(rows)}"
     return [f"### {metric[0].upper()}{metric[1:]}", "", explained, "", *_table(header, cells)]
 
@@ -129,9 +132,11 @@ def _jury(rows: Rows, names: Mapping[str, str]) -> list[str]:
     return [
         "### Before a jury of all groups",
         "",
-        "Skill is 1 - TV(model) / TV(uniform). A group vetoes a model on a question where uniform "
-        "answers are nearer to it. Elected is one model for all, by Black's rule; in brackets the "
-        f"share of redrawn elections that it wins. {_size(rows)}",
+        (
+            "Skill is 1 - TV(model) / TV(uniform). A group vetoes a model on a question where uniform "
+            "answers are nearer to it. Elected is one model for all, by Black's rule; in brackets the "
+            f"share of redrawn elections that it wins. {_size(rows)}"
+        ),
         "",
         *_table(header, cells),
     ]
@@ -161,15 +166,22 @@ def _comparisons(rows: Rows, names: Mapping[str, str]) -> list[str]:
         [cell(model), cell(names[c]), *(found.get(rival, "") for rival in rivals)]
         for (model, c), found in lines.items()
     ]
-    batteries = rows[0]["batteries"]
-    smallest = rows[0]["smallest_p_batteries"]
+    batteries, smallest = rows[0]["batteries"], rows[0]["smallest_p_batteries"]
+    family = max(Counter(model.partition("@")[0] for model in (r["model"] for r in rows)).values())
+    hopeless = smallest * family > _SURE
     return [
         f"### Model minus rival, in {TV}",
         "",
         "Below 0 the model is nearer. \\* stands with other people; \\*\\* also with other batteries "
         "of questions, by flipping whole ones. Both hold for all groups and rivals of a model "
         f"together (Holm, 5 %). {batteries} batter{'ies' if batteries > 1 else 'y'} can give no "
-        f"smaller p than {smallest:.2g} before that correction. {_size(rows)}",
+        f"smaller p than {smallest:.2g}"
+        + (
+            f", so that with {family} comparisons nothing can stand with other batteries. "
+            if hopeless
+            else ". "
+        )
+        + _size(rows),
         "",
         *_table(["", "on", *(cell(r) for r in rivals)], cells),
     ]
@@ -193,8 +205,10 @@ def _weights(rows: Rows, names: Mapping[str, str]) -> list[str]:
                     for r in found
                 ),
                 f"{mean:.3f}",
-                f"{cell(names[loser['community']])}: "
-                f"{loser['loss']:.3f} ({loser['loss_low']:.3f} to {loser['loss_high']:.3f})",
+                (
+                    f"{cell(names[loser['community']])}: "
+                    f"{loser['loss']:.3f} ({loser['loss_low']:.3f} to {loser['loss_high']:.3f})"
+                ),
             ]
         )
     communities = [row["community"] for row in next(iter(lines.values()))]
@@ -202,9 +216,11 @@ def _weights(rows: Rows, names: Mapping[str, str]) -> list[str]:
     return [
         "### One table for all, and who loses under which weights",
         "",
-        "Each cell is a group's weight and its skill. The loss is what its own table would have "
-        "been better by. Weights follow from the learning tables alone; max-min makes the worst "
-        f"skill there as high as any weights can. {_size(rows)}",
+        (
+            "Each cell is a group's weight and its skill. The loss is what its own table would have "
+            "been better by. Weights follow from the learning tables alone; max-min makes the worst "
+            f"skill there as high as any weights can. {_size(rows)}"
+        ),
         "",
         *_table(header, cells),
     ]

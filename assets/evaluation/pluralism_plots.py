@@ -75,7 +75,7 @@ def draw_calibration(
     curves: Mapping[str, Mapping[str, tuple[Array, Array]]], names: Mapping[str, str], path: Path
 ) -> None:
     """Mean probability against mean share by bin: one panel a model, one line a group."""
-    columns = min(3, len(curves))
+    columns = min(4, len(curves))
     rows = -(-len(curves) // columns)
     figure = _figure(0.6 + 2.9 * columns, 0.6 + 2.9 * rows)
     axes = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
@@ -89,11 +89,11 @@ def draw_calibration(
                 label=label_of(names[community]).replace("\n", " "),
             )  # fmt: skip
         axis.set_title(label_of(label), fontsize=9)
-        axis.tick_params(labelsize=8)
+        axis.tick_params(labelsize=8, labelbottom=True)
+        axis.set_xlabel("mean probability in a bin", fontsize=8)
     for axis in axes[len(curves) :]:
         axis.set_axis_off()
-    figure.supxlabel("mean probability in a bin", fontsize=8)
-    figure.supylabel("share of people", fontsize=8)
+    figure.supylabel("share of people who chose it", fontsize=8)
     handles = {
         text: handle
         for axis in figure.axes
@@ -131,5 +131,5 @@ def draw_weights(rows: Rows, names: Mapping[str, str], path: Path) -> None:
     axis.set_ylabel("skill on asked questions", fontsize=8)
     axis.tick_params(labelsize=8)
     figure.suptitle("One table for all: who loses under which weights", fontsize=9.5)
-    figure.legend(loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     _save(figure, path)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from assets.evaluation.answerers import OWN_TABLE, UNIFORM
+from assets.evaluation.answerers import LOWEST_MEAN, OWN_TABLE, UNIFORM
 from assets.evaluation.distances import Array, total_variation
 from assets.evaluation.linear_programmes import max_min_weights
 from assets.evaluation.pluralism_figures import SKILL, TV, Scored
@@ -50,33 +50,6 @@ def sizes_of(
     return "by population", {c: float(population[c]) for c in people}
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    label: str
-    kind: str
-    places: Sequence[int]
-    """Which answerer serves each community."""
-    stands: bool
-    """Whether it stands for election: one model for everybody."""
-
-
-def _candidates(scored: Sequence[Scored]) -> list[_Candidate]:
-    answerers = scored[0].answerers
-    found = [
-        _Candidate(a.label, a.kind, [i] * len(scored), a.kind == "model")
-        for i, a in enumerate(answerers)
-    ]
-    own: dict[str, dict[str, int]] = {}
-    for place, one in enumerate(answerers):
-        if one.community:
-            own.setdefault(one.name, {})[one.community] = place
-    for name, places in own.items():
-        if all(s.panel.community in places for s in scored):
-            each = [places[s.panel.community] for s in scored]
-            found.append(_Candidate(f"each group's own {name}", "own models", each, stands=False))
-    return found
-
-
 def jury(scored: Sequence[Scored], sizes: Mapping[str, float]) -> Iterator[dict[str, Any]]:
     """Mean, worst, vetoes and the election of one slice, a row for each answerer and figure.
 
@@ -90,8 +63,8 @@ def jury(scored: Sequence[Scored], sizes: Mapping[str, float]) -> Iterator[dict[
     if not seated:
         return
     names = [one.panel.community for one in seated]
-    candidates = _candidates(seated)
-    standing = [c for c in candidates if c.stands]
+    answerers = seated[0].answerers
+    standing = [a for a in answerers if a.kind == "model"]
     votes = {
         "": np.ones(len(names)),
         ", votes by size": np.array([sizes[name] for name in names]),
@@ -102,11 +75,18 @@ def jury(scored: Sequence[Scored], sizes: Mapping[str, float]) -> Iterator[dict[
         "items": len(seated[0].panel.items),
         "people": min(one.panel.people for one in seated),
     }
-    for one in candidates:
-        for row in _of_candidate(seated, names, one):
+    for place, one in enumerate(answerers):
+        if one.label == LOWEST_MEAN:
+            continue
+        for row in _of_answerer(seated, names, place):
             yield base | {"predictor": one.label, "kind": one.kind, **row}
     if standing:
-        values, again = (_by_candidate(seated, standing, which) for which in (False, True))
+        places = [answerers.index(one) for one in standing]
+        figures = [(one.figures[TV], one.panel.factor) for one in seated]
+        values = np.stack([figure.values[places] for figure, _ in figures])
+        again = np.stack(
+            [widened(f.values, _draws(f.again), factor)[places] for f, factor in figures]
+        )
         for suffix, weights in votes.items():
             shares, redrawn = elect(values, weights), elect(again, weights).mean(axis=-1)
             for one, share, sure in zip(standing, shares, redrawn, strict=True):
@@ -118,39 +98,18 @@ def jury(scored: Sequence[Scored], sizes: Mapping[str, float]) -> Iterator[dict[
                     )
 
 
-def _by_candidate(scored: Sequence[Scored], chosen: Sequence[_Candidate], again: bool) -> Array:
-    """Distances, shape (communities, candidates), or (communities, candidates, draws)."""
-    rows = []
-    for index, one in enumerate(scored):
-        places = [c.places[index] for c in chosen]
-        figure = one.figures[TV]
-        values = figure.values[places]
-        if again:
-            values = widened(values, _draws(figure.again)[places], one.panel.factor)
-        rows.append(values)
-    return np.stack(rows)
-
-
 def _draws(again: Array | None) -> Array:
     if again is None:
         raise ValueError("a figure over people has draws")
     return again
 
 
-def _of_candidate(
-    scored: Sequence[Scored], names: Sequence[str], one: _Candidate
+def _of_answerer(
+    scored: Sequence[Scored], names: Sequence[str], place: int
 ) -> Iterator[dict[str, Any]]:
-    values = np.array([s.figures[SKILL].values[p] for s, p in zip(scored, one.places, strict=True)])
-    again = np.stack(
-        [
-            widened(
-                s.figures[SKILL].values[p][None],
-                _draws(s.figures[SKILL].again)[p][None],
-                s.panel.factor,
-            )[0]
-            for s, p in zip(scored, one.places, strict=True)
-        ]
-    )
+    skills = [(one.figures[SKILL], one.panel.factor) for one in scored]
+    values = np.array([figure.values[place] for figure, _ in skills])
+    again = np.stack([widened(f.values, _draws(f.again), factor)[place] for f, factor in skills])
     mean, worst = float(values.mean()), float(values.min())
     yield _row(MEAN, mean, *_capped(interval(mean, again.mean(axis=0), 1.0), None))
     who = names[int(values.argmin())]
@@ -158,7 +117,7 @@ def _of_candidate(
         "worst_community": who
     }
     vetoes, drawn = [], []
-    for s, place in zip(scored, one.places, strict=True):
+    for s in scored:
         flat = s.place(UNIFORM)
         each = s.figures[TV].each
         if each is not None:
