@@ -26,7 +26,10 @@ def _relative_entropy(p: Array, q: Array) -> Array:
 def jensen_shannon(p: Array, q: Array) -> Array:
     """Jensen-Shannon divergence in nats along the last axis (not its root; at most ln 2)."""
     middle = 0.5 * (p + q)
-    return 0.5 * _relative_entropy(p, middle) + 0.5 * _relative_entropy(q, middle)
+    divergence = 0.5 * _relative_entropy(p, middle) + 0.5 * _relative_entropy(q, middle)
+    # Rounding can bring that of equal ones below 0.
+    result: Array = np.maximum(divergence, 0.0)
+    return result
 
 
 def representativeness(p: Array, q: Array) -> Array:

@@ -196,7 +196,9 @@ def _results(figures: Sequence[Row], answerers: Sequence[Answerer]) -> Iterator[
         for row in figures:
             if row["predictor"] != one.label or row["metric"] not in (SKILL, COVERAGE):
                 continue
-            if one.community not in (None, row["community"]) or row["low"] is None:
+            if not row["community"] or row["low"] is None:
+                continue
+            if one.community not in (None, row["community"]):
                 continue
             yield Result(
                 about=one.models[0].node,

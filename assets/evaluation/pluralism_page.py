@@ -40,9 +40,9 @@ def page(
         "# Every figure, beside every baseline",
         "",
         (
-            "Compared with respondents held out. A line without a mark is a model or needs none. "
-            "Lines in *italics* are marks, no rivals: they saw the answers, or show what noise alone "
-            "makes. Brackets hold 95 % intervals. Every row, with numbers of people and questions: "
+            "Compared with respondents held out. Lines in *italics* are marks, no rivals: they saw "
+            "the answers, or show what noise alone makes. Brackets hold 95 % intervals. Every row, "
+            "with numbers of people and questions: "
             "`figures.parquet`, `jury.parquet`, `weights.parquet`, `comparisons.parquet`."
         ),
         "",
@@ -121,7 +121,7 @@ def _jury(rows: Rows, names: Mapping[str, str]) -> list[str]:
             _shown(label, mean["kind"]),
             _bracketed(mean["value"], mean["low"], mean["high"]),
             _bracketed(worst["value"], worst["low"], worst["high"]),
-            cell(names[worst["worst_community"]]),
+            cell(names[who]) if (who := worst["worst_community"]) else "all alike",
             f"{vetoes['value']:.0%} ({vetoes['low']:.0%} to {vetoes['high']:.0%})",
         ]
         if voting:
@@ -133,8 +133,9 @@ def _jury(rows: Rows, names: Mapping[str, str]) -> list[str]:
         "### Before a jury of all groups",
         "",
         (
-            "Skill is 1 - TV(model) / TV(uniform). A group vetoes a model on a question where uniform "
-            "answers are nearer to it. Elected is one model for all, by Black's rule; in brackets the "
+            "Skill is 1 - TV(model) / TV(uniform). A group vetoes a model on a question where "
+            "uniform answers are nearer to it. Elected is one model for all, by Black's rule; in "
+            "brackets the "
             f"share of redrawn elections that it wins. {_size(rows)}"
         ),
         "",
@@ -172,7 +173,8 @@ def _comparisons(rows: Rows, names: Mapping[str, str]) -> list[str]:
     return [
         f"### Model minus rival, in {TV}",
         "",
-        "Below 0 the model is nearer. \\* stands with other people; \\*\\* also with other batteries "
+        "Below 0 the model is nearer. \\* stands with other people; \\*\\* also with other "
+        "batteries "
         "of questions, by flipping whole ones. Both hold for all groups and rivals of a model "
         f"together (Holm, 5 %). {batteries} batter{'ies' if batteries > 1 else 'y'} can give no "
         f"smaller p than {smallest:.2g}"
@@ -217,8 +219,9 @@ def _weights(rows: Rows, names: Mapping[str, str]) -> list[str]:
         "### One table for all, and who loses under which weights",
         "",
         (
-            "Each cell is a group's weight and its skill. The loss is what its own table would have "
-            "been better by. Weights follow from the learning tables alone; max-min makes the worst "
+            "Each cell is a group's weight and its skill. The loss is what its own table would "
+            "have been better by. Weights follow from the learning tables alone; max-min makes "
+            "the worst "
             f"skill there as high as any weights can. {_size(rows)}"
         ),
         "",
@@ -237,7 +240,8 @@ def notes_of(
         for label in alike
     ]
     notes += [
-        f"{name} answers as {UNIFORM} answers would: no skill can be told, and it is not on the jury."
+        f"{name} answers as {UNIFORM} answers would: no skill can be told, and it has no seat on "
+        "the jury."
         for name in uniform
     ]
     if unordered:

@@ -54,7 +54,8 @@ def draw_skill(rows: Rows, names: Mapping[str, str], path: Path) -> None:
             ]
             axis.errorbar(
                 values, places, xerr=spreads, fmt="o", ms=3.5, lw=1,
-                color=COLOURS[index % len(COLOURS)], label=label_of(names[community]).replace("\n", " "),
+                color=COLOURS[index % len(COLOURS)],
+                label=label_of(names[community]).replace("\n", " "),
             )  # fmt: skip
         for place in range(1, len(labels)):
             axis.axhline(place - 0.5, color="#eeeeee", lw=0.7)

@@ -112,7 +112,7 @@ def _of_answerer(
     again = np.stack([widened(f.values, _draws(f.again), factor)[place] for f, factor in skills])
     mean, worst = float(values.mean()), float(values.min())
     yield _row(MEAN, mean, *_capped(interval(mean, again.mean(axis=0), 1.0), None))
-    who = names[int(values.argmin())]
+    who = names[int(values.argmin())] if np.ptp(values) > 0 else None
     yield _row(WORST, worst, *_capped(interval(worst, again.min(axis=0), 1.0), None)) | {
         "worst_community": who
     }
