@@ -390,3 +390,23 @@ def test_parameters_that_cannot_be_are_refused(
 ) -> None:
     with pytest.raises(MethodError, match=message):
         world.evaluate(world.plant("m", None, uniform), **params)
+
+
+def test_a_model_told_the_group_and_not_told_are_two_lines_of_one_card(world: World) -> None:
+    told = []
+    for community in HELD:
+        one = world.plant("base", None, lambda item, _, __, c=community: HELD[c][item])
+        about = {"model": "base", "community": None, "told": community}
+        (one.files / "model.json").write_text(json.dumps(about))
+        told.append(one)
+    found = world.evaluate(world.plant("base", None, uniform), *told)
+    assert figure(found, SKILL, "base", "north")["value"] == pytest.approx(0)
+    assert figure(found, SKILL, "base, told the group", "north")["value"] == pytest.approx(1)
+    results = json.loads((found.files / "results.json").read_text())["results"]
+    keys = [
+        (r["about"], r["community"], r["slice"], r["metric"], len(r["beside"])) for r in results
+    ]
+    assert {k[0] for k in keys} == {"base"}
+    metrics = {r["metric"] for r in results}
+    assert {SKILL, f"{SKILL}, told the group", TV, f"{TV}, told the group"} <= metrics
+    assert len(set(keys)) == len(keys)
