@@ -35,12 +35,12 @@ def _values(lines: Mapping[str, Mapping[str, float]], label: str) -> list[float 
     return [*shown, sum(values) / len(values)]
 
 
-def _cell(name: str) -> str:
+def cell(name: str) -> str:
     """A profile's name inside a table: strangers write names, and `|` would end the cell."""
     return name.replace("\\", "\\\\").replace("|", "\\|")
 
 
-def _label(name: str) -> str:
+def label_of(name: str) -> str:
     """A profile's name under a column; `$` would start a formula, and a broken one an error."""
     return name.replace("$", r"\$").replace(", ", ",\n").replace(" aged ", "\naged ")
 
@@ -53,7 +53,7 @@ def markdown(
     for part, lines in matrix.items():
         communities = list(next(iter(lines.values())))
         best = {_best(lines, c) + c for c in communities}
-        header = ["", *(_cell(names[c]) for c in communities), _MEAN]
+        header = ["", *(cell(names[c]) for c in communities), _MEAN]
         parts.append(f"\n## {part}\n")
         parts.append("| " + " | ".join(header) + " |")
         parts.append("|" + "---|" * len(header))
@@ -124,7 +124,7 @@ def draw(matrix: Matrix, names: Mapping[str, str], path: Path) -> None:
                     frame = Rectangle(corner, 0.96, 0.92, fill=False, edgecolor="#d1495b", lw=2)
                     axis.add_patch(frame)
         axis.set_yticks(range(len(labels)), labels, fontsize=8.5)
-        shown = [_label(names[c]) for c in communities]
+        shown = [label_of(names[c]) for c in communities]
         axis.axvline(len(communities) - 0.5, color="white", lw=3)
         axis.set_xticks(range(len(communities) + 1), [*shown, _MEAN], fontsize=7.5)
         axis.set_title(part, fontsize=10)

@@ -12,8 +12,7 @@ reads how near a community is to uniform.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
+from assets.evaluation.answerers import further_baselines, line_up, require_usable
 from assets.evaluation.distances import (
     Array,
     jensen_shannon,
     total_variation,
 )
+from assets.evaluation.pluralism_details import Setting, write_details
 from assets.evaluation.predictors import (
     SLICES,
     Answers,
@@ -38,6 +39,14 @@ from assets.evaluation.predictors import (
     read_told,
     require_same_questionnaire,
 )
+from assets.evaluation.resampling import (
+    Metric,
+    interval,
+    resample,
+    score,
+    shares_of,
+    widening,
+)
 from assets.opinion_tables import OpinionTable, read_opinions, still_told
 from assets.rows import LIBRARIES, write_rows
 from registry.errors import MethodError
@@ -48,10 +57,7 @@ from registry.typed import Frozen
 if TYPE_CHECKING:
     from registry.context import Context
 
-Metric = Callable[[Array, Array], Array]
 METRICS: dict[str, Metric] = {"tv": total_variation, "jsd": jensen_shannon}
-_NORMAL = 1.959964
-"""The 97.5 % point of the standard normal distribution."""
 
 
 class Params(Frozen):
@@ -62,50 +68,17 @@ class Params(Frozen):
     item_correlation: float = Field(default=0.08, ge=0, le=1)
     """How alike the errors of two items move when other people are drawn, as one figure for all
     pairs. A table does not say it; the default was measured (docs/pluralism.md)."""
-
-
-def resample(
-    tables: Mapping[str, OpinionTable], draws: int, source: np.random.Generator
-) -> dict[str, Array]:
-    """New respondents for every item, as many as the table's effective number.
-
-    Shape (draws, options) for each item. Items are drawn on their own, since a table of shares does
-    not say who answered which two questions alike; `widening` makes up for it.
-    """
-    shares = _shares(tables)
-    return {
-        item: source.multinomial(max(1, round(table.n_effective)), shares[item], draws)
-        / max(1, round(table.n_effective))
-        for item, table in tables.items()
-    }
-
-
-def score(
-    predicted: Sequence[Array], held: Sequence[Array], redrawn: Sequence[Array], metric: Metric
-) -> tuple[float, Array]:
-    """Mean distance over items, and the same for each redrawn set of respondents."""
-    value = float(np.mean([metric(p, h) for p, h in zip(predicted, held, strict=True)]))
-    again = np.mean([metric(p[None], r) for p, r in zip(predicted, redrawn, strict=True)], axis=0)
-    return value, again
-
-
-def widening(items: int, correlation: float) -> float:
-    """How much wider an interval is since the same people answered all items.
-
-    The root of Kish's design effect 1 + (m - 1) rho (Survey Sampling, 1965, section 5.4): a person
-    is a cluster of m answers.
-    """
-    return math.sqrt(1 + (items - 1) * correlation)
-
-
-def interval(value: float, again: Array, widened: float) -> tuple[float, float]:
-    """A 95 % interval over respondents: the value and the spread of the redrawn values.
-
-    The redrawn values themselves lie higher, since noise adds to every distance; so only their
-    spread is used.
-    """
-    margin = _NORMAL * widened * float(np.std(again, ddof=1))
-    return value - margin, value + margin
+    ordinal: tuple[str, ...] = ()
+    """The batteries whose options stand in an order, such as from agree to disagree; only they can
+    say how many steps an answer is off."""
+    population: dict[str, float] = Field(default_factory=dict)
+    """How large each community is, for weights and votes by population. Where it is left out, the
+    number of its respondents stands in."""
+    seeds: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Models that differ only in their seed, under one name; their figures are averaged before
+    anything is redrawn."""
+    fewest_people: float = Field(default=20, ge=2)
+    """An item that fewer were held out on (effective number), in any community, is left out."""
 
 
 def _told(path: Path, options: Mapping[str, Sequence[str]]) -> dict[str, OpinionTable]:
@@ -130,19 +103,22 @@ def run(context: Context) -> None:
         raise MethodError(
             "no community to score on", mend="admit a profile, or widen `communities`"
         )
-    learned = {c: _shares(learning) for c, (learning, _) in tables.items()}
-    held = {c: _shares(evaluation) for c, (_, evaluation) in tables.items()}
+    learned = {c: shares_of(learning) for c, (learning, _) in tables.items()}
+    held = {c: shares_of(evaluation) for c, (_, evaluation) in tables.items()}
     source = np.random.default_rng(context.seed)
     redrawn = {c: resample(t[1], params.resamples, source) for c, t in tables.items()}
     models = gather([read_told(given.files) for given in context.inputs("answers")])
     require_same_questionnaire(models, items)
+    if twice := sorted({m.label for m in models if sum(o.label == m.label for o in models) > 1}):
+        raise MethodError(f"the answers of {twice[0]} are given twice", mend="name each model once")
     # A member may have taken an answer back: what every community still tells is compared.
     items = {
         i: item for i, item in items.items() if all(i in t for p in tables.values() for t in p)
     }
-    if twice := sorted({m.label for m in models if sum(o.label == m.label for o in models) > 1}):
-        raise MethodError(f"the answers of {twice[0]} are given twice", mend="name each model once")
-    predictors = baselines(items, learned, held)
+    left_out = require_usable(items, {c: t[1] for c, t in tables.items()}, params.fewest_people)
+    items = {i: item for i, item in items.items() if i not in left_out}
+    plain = baselines(items, learned, held)
+    predictors = dict(plain)
     predictors |= {model.label: model_predictor(model) for model in models}
     rows: list[dict[str, Any]] = []
     samples: dict[tuple[str, str, str], Array] = {}
@@ -176,17 +152,39 @@ def run(context: Context) -> None:
         "scores": rows,
     }
     (context.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    headline = headline_of(matrix, models)
-    (context.out / "headline.json").write_text(json.dumps(headline, indent=2) + "\n")
+    headline = json.dumps(headline_of(matrix, models), indent=2)
+    (context.out / "headline.json").write_text(headline + "\n")
     (context.out / "cross-matrix.md").write_text(markdown(matrix, names, comparisons))
-    people: dict[tuple[str, str], int] = {
+    draw(matrix, names, context.out / "cross-matrix.png")
+    setting = Setting(
+        items=items,
+        learned={c: t[0] for c, t in tables.items()},
+        held={c: t[1] for c, t in tables.items()},
+        redrawn=redrawn,
+        names=names,
+        ordinal=params.ordinal,
+        population=params.population,
+        item_correlation=params.item_correlation,
+        left_out=left_out,
+    )
+    answerers = line_up(
+        models, params.seeds, plain | further_baselines(items, learned, held), tuple(held)
+    )
+    more = write_details(setting, answerers, context.out, source)
+    Results(results=(*results_of(rows, models, _people(tables, items)), *more)).write(context.out)
+    context.progress(1, 1)
+
+
+def _people(
+    tables: Mapping[str, tuple[Mapping[str, OpinionTable], Mapping[str, OpinionTable]]],
+    items: Mapping[str, Item],
+) -> dict[tuple[str, str], int]:
+    """The fewest people that any item of a slice rests on, by slice and community."""
+    return {
         (part, community): min(held_out[item.id].n for item in items_of(part, items))
         for part, (community, (_, held_out)) in product(SLICES, tables.items())
         if items_of(part, items)
     }
-    Results(results=tuple(results_of(rows, models, people))).write(context.out)
-    draw(matrix, names, context.out / "cross-matrix.png")
-    context.progress(1, 1)
 
 
 def headline_of(
@@ -202,10 +200,6 @@ def headline_of(
         elif model.community in line:
             found.setdefault(f"each group's own {model.name}", []).append(line[model.community])
     return {f"tv on asked questions, {w}": float(np.mean(v)) for w, v in found.items() if v}
-
-
-def _shares(table: Mapping[str, OpinionTable]) -> dict[str, Array]:
-    return {item: np.array(t.shares) / sum(t.shares) for item, t in table.items()}
 
 
 def _row(
@@ -274,7 +268,10 @@ def results_of(
     chosen = [row for row in rows if row["metric"] == "tv"]
     values = {(r["slice"], r["community"], r["predictor"]): r["value"] for r in chosen}
     own = {model.label for model in models if model.community}
+    nodes = [model.node for model in models]
     for model in models:
+        # One model that was asked in both ways has two lines on its card.
+        told = ", told the group" if model.told and nodes.count(model.node) > 1 else ""
         for row in (r for r in chosen if r["predictor"] == model.label):
             part, community = row["slice"], row["community"]
             if model.community in (None, community):
@@ -282,7 +279,7 @@ def results_of(
                     about=model.node,
                     community=community,
                     slice=part,
-                    metric="total variation",
+                    metric="total variation" + told,
                     lower_is_better=True,
                     value=row["value"],
                     low=row["low"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,8 @@ class Answers:
     """Shape (wordings x orders, options), normalised over the options."""
     outside: Mapping[Slice, float]
     """Mean probability mass outside the options."""
+    inside: Mapping[tuple[Slice, str], float] = field(default_factory=dict)
+    """The mean mass that each item's options get together; what is missing from 1 is outside."""
     told: Mapping[str, Answers] = field(default_factory=dict)
     """Where one model is told whom to answer as: its answers as each community."""
 
@@ -62,6 +64,10 @@ class Answers:
         averaged: Array = self._asked(community).single[part, item].mean(axis=0)
         averaged /= averaged.sum()
         return averaged
+
+    def coverage(self, part: Slice, item: str, community: str = "") -> float:
+        """The mean probability that an item's options get together, before dividing by it."""
+        return self._asked(community).inside[part, item]
 
     def _asked(self, community: str) -> Answers:
         if not self.told:
@@ -133,20 +139,35 @@ def read_told(files: Path) -> tuple[Answers, str | None]:
     named = json.loads((files / "model.json").read_text())
     found: dict[tuple[Slice, str], dict[tuple[str, str], list[float]]] = {}
     outside: dict[Slice, list[float]] = {part: [] for part in SLICES}
+    inside: dict[tuple[Slice, str], list[float]] = {}
     for row in read_rows(files / "probabilities.parquet").to_dicts():
         part = slice_of(row["held_out"], row["wording"])
         variants = found.setdefault((part, row["item"]), {})
         variants.setdefault((row["wording"], row["order"]), []).append(row["probability"])
         if row["position"] == 1:
             outside[part].append(row["outside"])
+            inside.setdefault((part, row["item"]), []).append(1 - row["outside"])
     single = {key: np.array(list(variants.values())) for key, variants in found.items()}
+    for (_, item), rows in single.items():
+        _require_probabilities(named["model"], item, rows)
     answers = Answers(
         named["model"],
         named["community"],
         {key: rows / rows.sum(axis=1, keepdims=True) for key, rows in single.items()},
         {part: float(np.mean(masses)) for part, masses in outside.items() if masses},
+        {key: float(np.mean(masses)) for key, masses in inside.items()},
     )
     return answers, named.get("told")
+
+
+def _require_probabilities(model: str, item: str, rows: Array) -> None:
+    """Raises MethodError where a reading cannot be divided by its sum."""
+    if not (np.isfinite(rows).all() and (rows >= 0).all() and (rows.sum(axis=1) > 0).all()):
+        raise MethodError(
+            f"the answers of {model} to item {item} are no probabilities",
+            why="each must be a number of at least 0, and not all of an item may be 0",
+            mend="score the model again; if it stays so, its weights hold infinite numbers",
+        )
 
 
 def require_same_questionnaire(models: Sequence[Answers], items: Mapping[str, Item]) -> None:
@@ -167,22 +188,24 @@ def items_of(part: Slice, items: Mapping[str, Item]) -> list[Item]:
     return [item for item in items.values() if item.held_out == (part == "unseen questions")]
 
 
-def _uniform(item: Item) -> Array:
+def uniform_answer(item: Item) -> Array:
+    """Every option alike."""
     flat: Array = np.full(len(item.options), 1 / len(item.options))
     return flat
 
 
+def mean_of_others(item: Item, others: Iterable[Item], table: Mapping[str, Array]) -> Array:
+    """The mean answer to the *other* asked items among some; uniform where there is none."""
+    found = [table[one.id] for one in others if one.id != item.id and not one.held_out]
+    if not found:
+        return uniform_answer(item)
+    mean: Array = np.stack(found).mean(axis=0)
+    return mean
+
+
 def battery_mean(item: Item, items: Mapping[str, Item], table: Mapping[str, Array]) -> Array:
     """The mean answer to the *other* asked items of a battery; uniform where there is none."""
-    others = [
-        table[other.id]
-        for other in items.values()
-        if other.battery == item.battery and other.id != item.id and not other.held_out
-    ]
-    if not others:
-        return _uniform(item)
-    mean: Array = np.stack(others).mean(axis=0)
-    return mean
+    return mean_of_others(item, [o for o in items.values() if o.battery == item.battery], table)
 
 
 Predictor = Callable[[Slice, Item, str], Array]
@@ -203,7 +226,7 @@ def baselines(
     }
 
     def uniform(_: Slice, item: Item, __: str) -> Array:
-        return _uniform(item)
+        return uniform_answer(item)
 
     def battery(_: Slice, item: Item, community: str) -> Array:
         return battery_mean(item, items, learned[community])

@@ -10,11 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from scipy.spatial.distance import jensenshannon
+from scipy.stats import wasserstein_distance
 
 from assets.evaluation.distances import (
     Array,
     best_single_predictor,
+    entropy,
+    entropy_of_sample,
     jensen_shannon,
+    representativeness,
     total_variation,
 )
 
@@ -61,7 +65,7 @@ def test_distances_are_symmetric_and_bounded(tables: list[Array]) -> None:
         assert distance == pytest.approx(float(total_variation(q, p)), abs=1e-12)
         assert divergence == pytest.approx(float(jensen_shannon(q, p)), abs=1e-12)
         assert -1e-12 <= distance <= 1 + 1e-12
-        assert -1e-12 <= divergence <= math.log(2) + 1e-12
+        assert 0 <= divergence <= math.log(2) + 1e-12
         assert divergence <= distance * math.log(2) + 1e-12
         assert divergence == pytest.approx(float(jensenshannon(p, q)) ** 2, abs=1e-9)
 
@@ -105,3 +109,48 @@ def test_it_is_a_distribution_and_never_worse_than_the_plain_mean(tables: list[A
     assert single.sum() == pytest.approx(1, abs=1e-12)
     plain: Array = np.mean(tables, axis=0)
     assert mean_distance(single, tables) <= mean_distance(plain, tables) + 1e-9
+
+
+def test_representativeness_is_one_for_equals_and_nought_for_opposite_ends() -> None:
+    ends = np.array([1.0, 0.0, 0.0, 0.0])
+    assert float(representativeness(ends, ends)) == 1
+    assert float(representativeness(ends, ends[::-1])) == 0
+    assert float(representativeness(ends, np.array([0.0, 1.0, 0.0, 0.0]))) == pytest.approx(2 / 3)
+
+
+def test_representativeness_counts_the_steps_that_total_variation_does_not() -> None:
+    p = np.array([0.5, 0.5, 0.0])
+    near, far = np.array([0.5, 0.0, 0.5]), np.array([0.0, 0.5, 0.5])
+    assert float(total_variation(p, near)) == float(total_variation(p, far)) == 0.5
+    assert float(representativeness(p, near)) == pytest.approx(0.75)
+    assert float(representativeness(p, far)) == pytest.approx(0.5)
+    assert representativeness(p, np.stack([near, far])).shape == (2,)
+
+
+@given(groups(options=2))
+def test_with_two_options_it_is_one_minus_total_variation(tables: list[Array]) -> None:
+    for p, q in itertools.combinations(tables, 2):
+        assert float(representativeness(p, q)) == pytest.approx(1 - float(total_variation(p, q)))
+
+
+@given(groups(options=5))
+def test_it_is_scipys_wasserstein_distance(tables: list[Array]) -> None:
+    places = np.arange(5)
+    for p, q in itertools.combinations(tables, 2):
+        expected = 1 - wasserstein_distance(places, places, p, q) / 4
+        assert float(representativeness(p, q)) == pytest.approx(expected)
+
+
+def test_known_entropies() -> None:
+    assert float(entropy(SURE)) == 0
+    assert float(entropy(EVEN)) == pytest.approx(math.log(2))
+    assert entropy(np.stack([SURE, EVEN])).tolist() == pytest.approx([0, math.log(2)])
+
+
+def test_entropy_is_made_up_for_few_respondents() -> None:
+    truth, n = np.array([0.4, 0.3, 0.2, 0.1]), 100
+    drawn = np.random.default_rng(0).multinomial(n, truth, 20_000) / n
+    plain, mended = float(entropy(drawn).mean()), float(entropy_of_sample(drawn, n).mean())
+    assert float(entropy(truth)) - plain == pytest.approx(3 / (2 * n), rel=0.05)
+    assert mended == pytest.approx(float(entropy(truth)), abs=0.001)
+    assert float(entropy_of_sample(EVEN, 1)) == pytest.approx(math.log(2))

@@ -18,15 +18,9 @@ import numpy as np
 import pytest
 
 from assets.evaluation.distances import Array, total_variation
-from assets.evaluation.pluralism import (
-    METRICS,
-    Metric,
-    Params,
-    resample,
-    score,
-    widening,
-)
+from assets.evaluation.pluralism import METRICS, Params
 from assets.evaluation.predictors import Item, Predictor, Slice, baselines, items_of
+from assets.evaluation.resampling import Metric, resample, score, widening
 from assets.opinion_tables import OpinionTable, read_opinions
 from assets.sources import civic_2020
 from registry.profile_tables import held_out

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -16,171 +14,35 @@ from PIL import Image
 from assets.evaluation import pluralism
 from assets.evaluation.cross_matrix import draw, markdown
 from assets.evaluation.distances import best_single_predictor, jensen_shannon, total_variation
-from assets.evaluation.pluralism import (
-    Params,
-    interval,
-    resample,
-    widening,
-)
 from assets.evaluation.predictors import Item, battery_mean, read_answers, slice_of
-from assets.opinion_tables import COLUMNS, OpinionTable
+from assets.evaluation.resampling import interval, resample, score, widening
+from assets.opinion_tables import OpinionTable
 from assets.option_prompt import arrange
-from assets.rows import read_rows, write_rows
-from registry.context import Input, ProfileView
+from assets.rows import read_rows
+from registry.context import Input
 from registry.errors import MethodError
+from tests.assets.evaluation.planted import (
+    BATTERIES,
+    BEST,
+    FLOOR,
+    HELD,
+    HELD_OUT,
+    LEARNED,
+    OPTIONS,
+    Evaluated,
+    Planted,
+    World,
+    planted_world,
+    uniform,
+)
 
 if TYPE_CHECKING:
     from tests.assets.conftest import Build
 
-OPTIONS = {"one": "XYZ", "two": "XYZ", "three": "XYZ", "four": "XY", "five": "XY"}
-BATTERIES = {"one": "p", "two": "p", "three": "p", "four": "q", "five": "r"}
-HELD_OUT = {"three", "five"}
-LEARNED = {
-    "north": {
-        "one": (0.6, 0.3, 0.1),
-        "two": (0.2, 0.2, 0.6),
-        "three": (0.3, 0.3, 0.4),
-        "four": (0.9, 0.1),
-        "five": (0.4, 0.6),
-    },
-    "south": {
-        "one": (0.1, 0.3, 0.6),
-        "two": (0.4, 0.4, 0.2),
-        "three": (0.5, 0.4, 0.1),
-        "four": (0.3, 0.7),
-        "five": (0.7, 0.3),
-    },
-}
-HELD = {
-    "north": {
-        "one": (0.5, 0.4, 0.1),
-        "two": (0.3, 0.2, 0.5),
-        "three": (0.2, 0.2, 0.6),
-        "four": (0.8, 0.2),
-        "five": (0.5, 0.5),
-    },
-    "south": {
-        "one": (0.2, 0.2, 0.6),
-        "two": (0.4, 0.3, 0.3),
-        "three": (0.6, 0.3, 0.1),
-        "four": (0.4, 0.6),
-        "five": (0.8, 0.2),
-    },
-}
-FLOOR = "own table (noise floor)"
-BEST = "best single predictor (sees the answers)"
-Planted = Callable[[str, str, str], tuple[float, ...]]
-"""Item, wording and order to the option probabilities of a model."""
-
-
-def uniform(item: str, _: str = "", __: str = "") -> tuple[float, ...]:
-    return (1 / len(OPTIONS[item]),) * len(OPTIONS[item])
-
-
-def write_table(path: Path, shares: Mapping[str, tuple[float, ...]], n: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(COLUMNS)
-        for item, values in shares.items():
-            for index, value in enumerate(values):
-                option = OPTIONS[item][index]
-                writer.writerow((item, option, index + 1, round(n * value), value, n, n, ""))
-
-
-@dataclass(frozen=True)
-class World:
-    """A questionnaire, two communities, and a way to plant models."""
-
-    build: Build
-    questionnaire: Path
-    profiles: tuple[ProfileView, ...]
-
-    def plant(
-        self, name: str, community: str | None, planted: Planted, outside: float = 0.0
-    ) -> Input:
-        """The answers of one model, as `option-probabilities` writes them."""
-        folder = self.build(Params()).out
-        rows = [
-            {
-                "item": item,
-                "wording": wording,
-                "held_out": item in HELD_OUT,
-                "order": order,
-                "option": option,
-                "position": position,
-                "probability": probability * (1 - outside),
-                "outside": outside,
-            }
-            for item, options in OPTIONS.items()
-            for wording in ("a", "b", "unseen")
-            for order in ("forward", "reversed")
-            for position, (option, probability) in enumerate(
-                zip(options, planted(item, wording, order), strict=True), 1
-            )
-        ]
-        write_rows(folder / "probabilities.parquet", rows)
-        (folder / "model.json").write_text(json.dumps({"model": name, "community": community}))
-        return Input("option-probabilities", community, folder)
-
-    def evaluate(self, *models: Input, **params: Any) -> Evaluated:
-        """Runs the evaluation."""
-        inputs = {"answers": list(models), "questionnaire": self.questionnaire}
-        context = self.build(Params(**params), inputs=inputs, profiles=self.profiles)
-        pluralism.run(context)
-        rows = read_rows(context.out / "scores.parquet").to_dicts()
-        return Evaluated(context.out, rows)
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """What an evaluation wrote."""
-
-    files: Path
-    rows: list[dict[str, Any]]
-
-    def row(self, part: str, community: str, label: str, metric: str = "tv") -> dict[str, Any]:
-        (found,) = (
-            row
-            for row in self.rows
-            if (row["slice"], row["community"], row["predictor"], row["metric"])
-            == (part, community, label, metric)
-        )
-        return found
-
-    def value(self, part: str, community: str, label: str, metric: str = "tv") -> float:
-        return float(self.row(part, community, label, metric)["value"])
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        loaded: dict[str, Any] = json.loads((self.files / "summary.json").read_text())
-        return loaded
-
 
 @pytest.fixture(scope="module")
 def world(build: Build, tmp_path_factory: pytest.TempPathFactory) -> World:
-    questionnaire = build(Params()).out
-    rows = [
-        {
-            "battery": BATTERIES[item],
-            "item": item,
-            "wording": wording,
-            "options": list(options),
-            "held_out": item in HELD_OUT,
-        }
-        for item, options in OPTIONS.items()
-        for wording in ("a", "b", "unseen")
-    ]
-    write_rows(questionnaire / "items.parquet", rows)
-    root = tmp_path_factory.mktemp("profiles")
-    for community, learned in LEARNED.items():
-        write_table(root / community / "opinions.csv", learned, 400)
-        write_table(root / community / "evaluation" / "opinions.csv", HELD[community], 400)
-    tables = ("opinions.csv", "evaluation/opinions.csv")
-    profiles = tuple(
-        ProfileView(name, f"respondents of the {name}", root / name, tables, {}) for name in LEARNED
-    )
-    return World(build, questionnaire, profiles)
+    return planted_world(build, tmp_path_factory.mktemp("profiles"))
 
 
 @pytest.fixture(scope="module")
@@ -345,7 +207,7 @@ def test_intervals_contain_their_value_and_shrink_with_more_respondents(world: W
         assert redrawn["one"].sum(axis=1) == pytest.approx(np.ones(2000))
         goal = [np.array(s) for s in HELD["north"].values()]
         flat = [np.array(uniform(item)) for item in OPTIONS]
-        value, again = pluralism.score(flat, goal, list(redrawn.values()), total_variation)
+        value, again = score(flat, goal, list(redrawn.values()), total_variation)
         low, high = interval(value, again, 1.0)
         assert low < value < high
         widths[n] = high - low
@@ -360,7 +222,7 @@ def test_the_interval_of_a_share_is_the_textbooks() -> None:
     table = {"four": OpinionTable((0.8, 0.2), 500, 400.0)}
     redrawn = resample(table, 20_000, np.random.default_rng(0))["four"]
     away = [np.array([0.0, 1.0])]
-    value, again = pluralism.score(away, [np.array([0.8, 0.2])], [redrawn], total_variation)
+    value, again = score(away, [np.array([0.8, 0.2])], [redrawn], total_variation)
     low, high = interval(value, again, 1.0)
     assert value == pytest.approx(0.8)
     assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.8 * 0.2 / 400), rel=0.02)
@@ -420,6 +282,14 @@ def test_the_same_seed_gives_the_same_files(world: World) -> None:
         "summary.json",
         "cross-matrix.md",
         "cross-matrix.png",
+        "figures.md",
+        "figures.parquet",
+        "jury.parquet",
+        "weights.parquet",
+        "comparisons.parquet",
+        "skill.png",
+        "calibration.png",
+        "weights.png",
     }
     assert {path.name for path in first.files.iterdir()} == names
     for name in names:
