@@ -42,7 +42,7 @@ from assets.evaluation.overton_scorers import Scorer, load_scorer, score_in_part
 from assets.rows import LIBRARIES, write_rows
 from registry.errors import MethodError
 from registry.method import Method, Role
-from registry.results import Result, Results
+from registry.results import Results
 from registry.typed import Frozen
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def run(context: Context) -> None:
     results = [one for reader in readers for one in results_of(reader, material)]
     Results(results=tuple(results)).write(context.out)
     between = {reader.form: differences(reader, material) for reader in readers}
-    _write_summary(context, scorer, material, checks, results, between)
+    _write_summary(context, scorer, material, checks, between)
     first = f"{NAMES[forms[0]]} (share of views)"
     shown = [one for one in results if one.metric == first and not one.community]
     (context.out / "coverage.png").write_bytes(draw_coverage(shown, NAMES[forms[0]]))
@@ -159,7 +159,6 @@ def _write_summary(
     scorer: Scorer,
     material: Material,
     checks: Mapping[Form, Sequence[Check]],
-    results: Sequence[Result],
     between: Mapping[Form, Sequence[Difference]],
 ) -> None:
     passed = all(one.passed for found in checks.values() for one in found)
@@ -179,7 +178,6 @@ def _write_summary(
             for form, found in checks.items()
         },
         "differences": {form: [asdict(one) for one in found] for form, found in between.items()},
-        "figures": len(results),
     }
     (context.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
 

@@ -21,7 +21,8 @@ _END = re.compile(r"(?<=[.!?\u2026\u3002\uff01\uff1f])[\"'\u2019\u201d)\]*_]*\s+
 _BULLET = re.compile(r"^\s*(?:[-*\u2022]|\(?\d{1,3}[.)]|#{1,6})\s+")
 _SHORT = re.compile(
     r"(?:^|[\s(])(?:e\.g|i\.e|etc|vs|mr|mrs|ms|dr|prof|st|no|cf|approx"
-    r"|(?:[a-z]\.)*[a-z])\.$", re.IGNORECASE
+    r"|(?:[a-z]\.)*[a-z])\.$",
+    re.IGNORECASE,
 )
 """Endings after which a full stop ends no sentence; single letters are initials."""
 

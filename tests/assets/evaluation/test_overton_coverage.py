@@ -35,7 +35,7 @@ def test_no_text_breaks_it_and_no_letter_is_lost(text):
     def letters(one):
         return [c for c in one if c.isalpha()]
 
-    assert letters("".join(sentences(text))) == [c for c in letters(text)]
+    assert letters("".join(sentences(text))) == letters(text)
 
 
 def test_a_sentence_is_the_premise_and_in_the_published_form_what_is_asked():

@@ -97,7 +97,7 @@ def test_half_of_the_prevalences_is_refused(build, tmp_path):
 
 
 def test_a_prompt_needs_its_slot(build, tmp_path):
-    with pytest.raises(ValidationError, match="must hold {situation} once"):
+    with pytest.raises(ValidationError, match=r"must hold \{situation\} once"):
         Params(path="x.jsonl", prompt="What?")
     with pytest.raises(ChorusError, match="named for two things"):
         make(build, tmp_path, [line("Yes.")], columns=ViewColumns(explanation="view"))
@@ -105,7 +105,9 @@ def test_a_prompt_needs_its_slot(build, tmp_path):
 
 def test_the_shipped_views(build):
     columns = ViewColumns(explanation="explanation", opposite="opposite")
-    context = build(Params(path="registry/views/everyday.jsonl", columns=columns), root=ROOT)
+    context = build(
+        Params(path="registry/prompts/everyday-views.jsonl", columns=columns), root=ROOT
+    )
     views_file.run(context)
     assert read_rows(context.out / ROWS).height == 10
     views = read_rows(context.out / VIEWS)
