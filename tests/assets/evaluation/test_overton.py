@@ -45,7 +45,7 @@ def deaf(build, tmp_path_factory) -> Path:
     turned = {one.opposite for one in held_views()}
     taught = [(a, b, 1 if {a, b} & turned and label == 0 else label)
               for a, b, label in lessons(held_views())]  # fmt: skip
-    return as_node(build, teach(folder, taught, steps=120))
+    return as_node(build, teach(folder, taught))
 
 
 def views(folder: Path, *, weights: bool = False, held_by: bool = False) -> Path:
@@ -121,9 +121,9 @@ def test_known_coverage_is_found(build, knowing, given, tmp_path):
     metric = "Overton coverage (share of views, weighted by prevalence)"
     assert values(context.out, metric)["one"] == pytest.approx((0.6 + 0.7 + 0.5 + 0.9) / 4)
     beside = read_results(context.out)[0].beside
-    assert beside[ONE_VIEW] == pytest.approx(sum(singles) / 4)
-    assert beside[ALL_VIEWS] == 1
-    assert beside[ELSEWHERE] <= 0.15  # the small scorer is no perfect one
+    assert beside == {
+        ELSEWHERE: 0, ONE_VIEW: pytest.approx(sum(singles) / 4), ALL_VIEWS: 1,
+    }  # fmt: skip
     published = values(context.out, "Overton coverage, published form (share of views)")
     assert published["all"] == 1
     assert published["denies"] == published["truisms"] == 0
