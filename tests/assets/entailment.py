@@ -1,4 +1,4 @@
-"""A small cross-encoder that is taught, on a few sentences, what follows from what."""
+"""A cross-encoder of one layer that is taught, on a few sentences, what follows from what."""
 
 from __future__ import annotations
 
@@ -85,9 +85,9 @@ def write_entailment_model(folder: Path, labels: Sequence[str] = LABELS) -> Path
 
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=write_tokenizer(folder), hidden_size=64, num_hidden_layers=1,
-        num_attention_heads=4, intermediate_size=128, max_position_embeddings=64,
-        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        vocab_size=write_tokenizer(folder), hidden_size=768, num_hidden_layers=1,
+        num_attention_heads=4, intermediate_size=768, max_position_embeddings=64,
+        initializer_range=0.05, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
         id2label=dict(enumerate(labels)),
         label2id={label: place for place, label in enumerate(labels)}, num_labels=len(labels),
     )  # fmt: skip
@@ -96,25 +96,23 @@ def write_entailment_model(folder: Path, labels: Sequence[str] = LABELS) -> Path
 
 
 def teach(folder: Path, taught: Sequence[tuple[str, str, int]]) -> Path:
-    """Trains it until it tells all of these pairs."""
+    """Fits its last layer to these pairs, of which it has fewer than weights."""
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForSequenceClassification.from_pretrained(folder).train()
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     read = tokenizer([one[0] for one in taught], [one[1] for one in taught], padding=True,
                      return_tensors="pt")  # fmt: skip
     labels = torch.tensor([one[2] for one in taught])
-    weights = torch.tensor([8.0, 8.0, 1.0])
-    optimiser = torch.optim.AdamW(model.parameters(), lr=4e-3)
-    for _ in range(600):
-        optimiser.zero_grad()
-        logits = model(**read).logits
-        sure = logits.softmax(dim=-1)[torch.arange(len(labels)), labels]
-        if bool((sure > 0.8).all()):
-            model.save_pretrained(folder)
-            return folder
-        torch.nn.functional.cross_entropy(logits, labels, weights).backward()
-        optimiser.step()
-    raise AssertionError(f"{int((sure <= 0.8).sum())} of {len(labels)} pairs were not learned")
+    wanted = 12 * torch.nn.functional.one_hot(labels, len(LABELS)).double() - 6
+    with torch.no_grad():
+        seen = model.bert(**read).pooler_output.double()
+        ridge = 1e-6 * torch.eye(seen.shape[1], dtype=torch.double)
+        weights = torch.linalg.solve(seen.T @ seen + ridge, seen.T @ wanted)
+        model.classifier.weight.copy_(weights.T)
+        model.classifier.bias.zero_()
+        found = model(**read).logits.softmax(dim=-1)[torch.arange(len(labels)), labels]
+    assert float(found.min()) > 0.9, f"{int((found <= 0.9).sum())} pairs were not learned"
+    model.save_pretrained(folder)
+    return folder
