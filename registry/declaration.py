@@ -12,15 +12,16 @@ from registry.typed import Frozen
 
 Kind = Literal["dataset", "model", "evaluation"]
 Severity = Literal["error", "warning"]
-Form = Literal["language model", "reward model", "sentence encoder"]
-"""What a model's weights are for: to write, to score an answer, or to place a sentence."""
+Form = Literal["language model", "reward model", "sentence encoder", "entailment model"]
+"""What a model's weights are for: to write, to score an answer, to place a sentence, or to tell
+whether one sentence follows from another."""
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,46}[a-z0-9]")
 
 
-def with_article(kind: Kind) -> str:
+def with_article(kind: Kind | Form) -> str:
     """`a dataset`, `a model` or `an evaluation`."""
-    return f"an {kind}" if kind == "evaluation" else f"a {kind}"
+    return f"an {kind}" if kind.startswith("e") else f"a {kind}"
 
 
 def check_slug(value: str) -> str:

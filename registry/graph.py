@@ -15,7 +15,7 @@ from pathlib import Path
 
 from registry.artifact import ArtifactPath
 from registry.consent import Use
-from registry.declaration import Declaration, with_article
+from registry.declaration import Declaration, Form, with_article
 from registry.errors import Problem, ProblemsError, UsageError
 from registry.method import Method, Role
 from registry.partly import Key
@@ -273,10 +273,10 @@ def _input_problems(
         wanted = with_article(wanted_role.kind)
         what = f"{name!r} is {with_article(other.declaration.kind)}; {role!r} takes {wanted}"
         yield document.problem(key, what, f"name {wanted}")
-    elif wanted_role is not None and _is_of_another_form(wanted_role, other.method):
-        what = f"{base!r} is a {other.method.form}; {role!r} takes a {wanted_role.form}"
-        mend = f"name a {wanted_role.form}"
-        yield document.problem(key, f"{what} ({wanted_role.description})", mend)
+    elif wanted_role is not None and (forms := _another_form(wanted_role, other.method)):
+        has, takes = map(with_article, forms)
+        what = f"{base!r} is {has}; {role!r} takes {takes} ({wanted_role.description})"
+        yield document.problem(key, what, f"name {takes}")
     elif community and other.declaration.each is None:
         what = f"{base!r} does not fan out, so {name!r} names nothing"
         yield document.problem(key, what, f"write {base!r}")
@@ -293,9 +293,11 @@ def _input_problems(
         yield document.problem(key, what, mend)
 
 
-def _is_of_another_form(role: Role, maker: Method) -> bool:
-    """Whether a role takes models for another purpose than those that a method makes."""
-    return None not in (role.form, maker.form) and role.form != maker.form
+def _another_form(role: Role, maker: Method) -> tuple[Form, Form] | None:
+    """What a method makes and what a role takes, where those are models for other purposes."""
+    if role.form is None or maker.form is None or role.form == maker.form:
+        return None
+    return maker.form, role.form
 
 
 def _cycles(project: Project) -> list[Problem]:

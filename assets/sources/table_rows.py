@@ -8,7 +8,7 @@ reason.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -312,6 +312,13 @@ def _reason(
         return "the prompt is empty" if not (row["prompt"] or "").strip() else (
             "the completion is empty"
         )  # fmt: skip
+    if reason := not_taken(found, texts, params):
+        return reason
+    return "the same row came before" if row["row_id"] in seen else ""
+
+
+def not_taken(found: Mapping[str, Any], texts: Iterable[str], params: TableParams) -> str:
+    """Why a row of a file is not taken, too long or under another licence; nothing where it is."""
     if any(len(text) > params.limits.characters for text in texts):
         return f"it is longer than {params.limits.characters:,} characters"
     if params.licences is not None:
@@ -319,7 +326,7 @@ def _reason(
         licence = found[params.licences.column]
         if not isinstance(licence, str) or licence.strip().casefold() not in allowed:
             return "its licence is not one of those that are taken"
-    return "the same row came before" if row["row_id"] in seen else ""
+    return ""
 
 
 def _kept_schema(rows: list[dict[str, Any]], params: TableParams) -> dict[str, Any]:

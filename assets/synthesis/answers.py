@@ -78,7 +78,8 @@ def _name(row: Mapping[str, Any], sample: int) -> str:
     return f"{row['row_id']}-{sample}"
 
 
-def _answer_schema() -> dict[str, Any]:
+def answer_schema() -> dict[str, Any]:
+    """The columns of `answers.parquet`."""
     import polars
 
     text, whole = polars.String, polars.Int64
@@ -180,7 +181,7 @@ def _answer(context: Context, params: AnswerParams, teacher: Teacher) -> None:
         first = next(iter(answered.refused.values()))
         raise MethodError(f"none of {len(rows)} prompts can be put: {first}", where=context.node)
     found = _answer_rows(rows, answered, params, teacher, context.seed)
-    write_rows(context.out / ANSWERS, found, _answer_schema())
+    write_rows(context.out / ANSWERS, found, answer_schema())
     names = dict.fromkeys(("row_id", "prompt", "reason", "caused_by"), polars.String)
     write_rows(context.out / REJECTED, _rejected(rows, answered), names)
     (context.out / "teacher.json").write_text(
