@@ -20,6 +20,7 @@ from assets.alignment import training
 from assets.alignment.grpo_course import Course, GrpoTraining
 from assets.alignment.grpo_rows import Material, Reader, read_material
 from assets.alignment.grpo_training import build_trainer, read_samples, train
+from assets.alignment.grpo_vllm import require_writer
 from assets.alignment.reward_functions import Chances, Means, require_means, reward_functions
 from assets.alignment.reward_judges import JudgementClassifier, hearing
 from assets.alignment.reward_scoring import load_scorer, require_language_model
@@ -111,6 +112,7 @@ def reinforce(
     from transformers import set_seed
 
     device = prepare(context)
+    require_writer(params.writer, device.type, context.node)
     model, tokenizer = load_weights(files, device, params.loads_as)
     topics = _topics(context)
     reader = Reader(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import Field, model_validator
 
 from assets.alignment.groups import Scale
+from assets.alignment.grpo_vllm import Writer
 from assets.alignment.reward_functions import NamedReward
 from assets.alignment.reward_values import Asked
 from assets.alignment.spread import more_parts, order_of, parts_of
@@ -41,6 +42,13 @@ class GrpoTraining(AdapterChoice):
     """In how many parts an optimiser step is taken; more parts need less memory."""
     answers_at_once: int = Field(default=64, ge=1)
     """Answers that are written side by side; fewer need less memory."""
+    writer: Writer = "transformers"
+    """Who writes answers. vLLM is quicker on a GPU, where it is installed."""
+    writer_memory: float = Field(default=0.3, gt=0, lt=1)
+    """The part of each GPU's memory that vLLM may take."""
+    writer_cap: float = Field(default=3.0, gt=0)
+    """vLLM gives a token another probability than training does; the token's loss is weighed by the
+    ratio of the two, at most by this. 3 is trl's own value."""
     sampling: Sampling = Sampling(max_new_tokens=128)
     """How answers are drawn. A temperature of 1 draws from the model itself."""
     scale: Scale = "none"
@@ -193,6 +201,12 @@ def settings(course: Course) -> GRPOConfig:
         top_p=params.sampling.top_p,
         top_k=params.sampling.top_k,
         min_p=params.sampling.min_p,
+        use_vllm=params.writer == "vllm",
+        vllm_mode="colocate",
+        vllm_gpu_memory_utilization=params.writer_memory,
+        vllm_importance_sampling_correction=True,
+        vllm_importance_sampling_mode="token_truncate",
+        vllm_importance_sampling_clip_max=params.writer_cap,
         beta=params.kl_weight,
         loss_type=params.loss,
         scale_rewards="none",  # what is divided by is decided in `advantages`

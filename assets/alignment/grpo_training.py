@@ -17,10 +17,11 @@ from assets.alignment.checkpoints import train_on
 from assets.alignment.groups import advantages
 from assets.alignment.grpo_course import Course, GrpoTraining, places_of, settings
 from assets.alignment.grpo_progress import curve_rows, progress
+from assets.alignment.grpo_vllm import write_by_vllm
 from assets.alignment.reward_functions import NamedReward
 from assets.alignment.reward_values import Answer, Asked, checked
 from assets.alignment.spread import Say, what_runs
-from assets.synthesis.generation import write_answers
+from assets.synthesis.generation import Written, write_answers
 from assets.synthesis.sampling import seed_of
 from registry.artifact import write_atomically
 
@@ -109,21 +110,24 @@ def draw(
     first = trainer.accelerator.process_index * len(asked)
     step = trainer.state.global_step
     seeds = [seed_of(course.seed, f"step {step} answer {first + i}") for i in range(len(asked))]
-    written = []
-    with _at_rest(model), trainer.accelerator.autocast():
-        for start in range(0, len(asked), at_once):
-            part = slice(start, start + at_once)
-            written += write_answers(
-                model, [one.ids for one in asked[part]], seeds[part], params.sampling, ends,
-                trainer.processing_class.pad_token_id or 0,
-            )  # fmt: skip
+    pad = trainer.processing_class.pad_token_id or 0
+    written: list[Written] = []
+    if params.writer == "vllm":
+        ids = [one.ids for one in asked]
+        written = write_by_vllm(trainer.vllm_generation.llm, ids, seeds, params.sampling, ends)
+    else:
+        with _at_rest(model), trainer.accelerator.autocast():
+            for start in range(0, len(asked), at_once):
+                part = slice(start, start + at_once)
+                ids = [one.ids for one in asked[part]]
+                written += write_answers(model, ids, seeds[part], params.sampling, ends, pad)
     texts = trainer.processing_class.batch_decode(
         [one.tokens for one in written], skip_special_tokens=True
     )
     return {
         "prompt_ids": [list(one.ids) for one in asked],
         "completion_ids": [one.tokens for one in written],
-        "logprobs": None,
+        "logprobs": [one.logprobs for one in written] if params.writer == "vllm" else None,
         "answer": [
             Answer(one, _said(text, params), tuple(drawn.tokens), drawn.ended)
             for one, text, drawn in zip(asked, texts, written, strict=True)
@@ -193,6 +197,6 @@ def train(
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(progress(course.names, tell))
     arithmetic = course.params.arithmetic
-    say(what_runs(trainer.accelerator, "none", arithmetic, course.parts, "transformers"))
+    say(what_runs(trainer.accelerator, "none", arithmetic, course.parts, course.params.writer))
     train_on(trainer, course.trainer, course.more_parts)
     return curve_rows(trainer.state.log_history, course.names)
