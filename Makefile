@@ -5,7 +5,7 @@ BIN := .venv/bin
 PROJECT ?= .
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo ui test test-slow check format bench bench-data bench-training gpu-check repro
+.PHONY: help setup demo ui test test-slow check format bench bench-data bench-evaluation bench-training gpu-check repro
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,10 @@ bench-data: setup  ## The speed claims of the data methods, side by side (an hou
 
 bench-training: setup  ## What training costs beside trl and a naive loss (ten minutes)
 	@python -m benchmarks.training
+
+bench-evaluation: setup  ## Option probabilities, resampling and permutation, side by side
+	@python -m benchmarks.option_probabilities
+	@python -m benchmarks.evaluation
 
 gpu-check: setup  ## SFT, GRPO and RLP on a GPU, written to docs/results.md
 	@python -m benchmarks.gpu_check

@@ -15,14 +15,23 @@ from registry.errors import MethodError
 if TYPE_CHECKING:
     import torch
 
-Order = Literal["forward", "reversed"]
+Order = Literal["forward", "reversed", "halves", "halves-reversed"]
 ORDERS: tuple[Order, ...] = ("forward", "reversed")
+"""Those that keep a scale in its order, from one end or from the other."""
 Element = TypeVar("Element")
 
 
 def arrange(values: Sequence[Element], order: Order) -> tuple[Element, ...]:
-    """Values in an option order; applied twice it gives them back."""
-    return tuple(values) if order == "forward" else tuple(reversed(values))
+    """Values in an option order; applied twice it gives them back.
+
+    `halves` changes the first half for the last, so that over all four orders each of four options
+    stands once in each place.
+    """
+    half = len(values) // 2
+    found = tuple(values)
+    if order.startswith("halves"):
+        found = found[len(found) - half :] + found[half : len(found) - half] + found[:half]
+    return found[::-1] if order.endswith("reversed") else found
 
 
 def render(question: str, options: Sequence[str]) -> str:
@@ -61,6 +70,12 @@ def letter_ids(tokenizer: Any, count: int) -> list[int]:
         if len(tokens) != 1:
             raise MethodError(f"the tokenizer writes the letter {letter} as {len(tokens)} tokens")
         ids.append(tokens[0])
+    if len(set(ids)) < count:
+        raise MethodError(
+            "the tokenizer writes two letters as the same token",
+            why="answers with one could not be told from answers with the other",
+            mend="choose a model whose tokenizer keeps capital letters apart",
+        )
     return ids
 
 

@@ -7,7 +7,7 @@ once for each, told in the words in which it learned (`conditioned-option-probab
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -19,10 +19,10 @@ from assets.option_prompt import (
     arrange,
     encode,
     letter_ids,
-    next_token_probabilities,
     render,
 )
 from assets.rows import read_rows, row_id, write_rows
+from assets.shared_prefixes import all_probabilities
 from assets.synthesis.conditioned_items import conditioned
 from registry.errors import MethodError
 from registry.method import Method, Role
@@ -38,7 +38,7 @@ class Params(Frozen):
     orders: tuple[Order, ...] = Field(default=ORDERS, min_length=1)
     """The orders in which options are shown."""
     batch_size: int = Field(default=16, ge=1)
-    """Prompts at once."""
+    """Prompts at once; all orders of a question stand in one batch."""
     dtype: Dtype = "bfloat16"
     """The number format of the forward pass."""
 
@@ -61,33 +61,49 @@ def run_conditioned(context: Context) -> None:
 
 
 def _score(context: Context, lead: Callable[[str], str], told: str | None) -> None:
+    import torch
+
     params = context.typed(Params)
     device = prepare(context)
     given = context.input("model")
     model, tokenizer = load_model(given.files, device, params.dtype)
     questions = read_rows(context.input("questionnaire").files / "items.parquet").to_dicts()
-    asked = [(question, order) for question in questions for order in params.orders]
+    _require_a_choice(questions, context)
     encoded = [
-        encode(tokenizer, lead(render(q["question"], arrange(q["options"], order))))
-        for q, order in asked
+        [
+            encode(tokenizer, lead(render(question["question"], arrange(question["options"], o))))
+            for o in params.orders
+        ]
+        for question in questions
     ]
     letters = letter_ids(tokenizer, max(len(q["options"]) for q in questions))
-    by_length = sorted(range(len(asked)), key=lambda index: (len(encoded[index]), index))
-    found: dict[int, list[float]] = {}
-    for start in range(0, len(by_length), params.batch_size):
-        chosen = by_length[start : start + params.batch_size]
-        probabilities = next_token_probabilities(model, tokenizer, [encoded[i] for i in chosen])
-        found |= dict(zip(chosen, probabilities[:, letters].tolist(), strict=True))
-        context.progress(len(found), len(asked))
+    wanted = torch.tensor(letters)
+    pad = tokenizer.pad_token_id or 0  # where a tokenizer has none: padding is masked anyway
+    found: dict[int, list[list[float]]] = {}
+    for batch in all_probabilities(model, encoded, wanted, pad, params.batch_size):
+        found |= {place: shown.tolist() for place, shown in batch.items()}
+        context.progress(len(found), len(questions))
     rows = [
         row
-        for index, (question, order) in enumerate(asked)
-        for row in _option_rows(question, order, found[index])
+        for index, question in enumerate(questions)
+        for order, shown in zip(params.orders, found[index], strict=True)
+        for row in _option_rows(question, order, shown)
     ]
     write_rows(context.out / "probabilities.parquet", rows)
     summary = {"schema_version": 1, "model": given.name, "community": given.community}
     summary |= {"told": told} if told else {}
     (context.out / "model.json").write_text(json.dumps(summary, sort_keys=True, indent=2) + "\n")
+
+
+def _require_a_choice(questions: Sequence[Mapping[str, Any]], context: Context) -> None:
+    for question in questions:
+        if len(question["options"]) < 2:  # noqa: PLR2004
+            raise MethodError(
+                f"item {question['item']} has one option",
+                where=context.input("questionnaire").label,
+                why="whatever a model says of it is right",
+                mend="give it another option, or leave it out of the questionnaire",
+            )
 
 
 def _option_rows(

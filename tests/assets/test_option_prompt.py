@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 
 from assets.compute import load_model
 from assets.option_prompt import (
-    ORDERS,
+    Order,
     arrange,
     encode,
     letter_ids,
@@ -42,7 +42,7 @@ def test_a_prompt_is_the_question_its_lettered_options_and_what_to_answer() -> N
     assert render("How much trust do you have in the police?", options) == PROMPT
 
 
-@given(some.lists(some.integers(), max_size=26), some.sampled_from(ORDERS))
+@given(some.lists(some.integers(), max_size=26), some.sampled_from(get_args(Order)))
 def test_an_order_applied_twice_gives_the_options_back(values: list[int], order: Any) -> None:
     assert arrange(arrange(values, order), order) == tuple(values)
 
@@ -50,6 +50,16 @@ def test_an_order_applied_twice_gives_the_options_back(values: list[int], order:
 def test_reversed_shows_the_last_option_first() -> None:
     assert arrange(("x", "y", "z"), "forward") == ("x", "y", "z")
     assert arrange(("x", "y", "z"), "reversed") == ("z", "y", "x")
+
+
+def test_over_all_four_orders_each_of_four_options_stands_once_in_each_place() -> None:
+    shown = [arrange("abcd", order) for order in get_args(Order)]
+    assert ["".join(one) for one in shown] == ["abcd", "dcba", "cdab", "badc"]
+    assert all(set(place) == set("abcd") for place in zip(*shown, strict=True))
+
+
+def test_the_middle_option_of_an_odd_number_stays_in_the_middle() -> None:
+    assert arrange("abcde", "halves") == tuple("decab")
 
 
 def test_padding_stands_on_the_left_and_positions_count_from_the_first_real_token() -> None:
@@ -76,10 +86,18 @@ def test_each_letter_is_one_token(loaded: tuple[Any, Any]) -> None:
 
 
 def test_a_letter_of_two_tokens_is_refused() -> None:
-    tokenizer = SimpleNamespace(encode=lambda letter, **_: [1, 2] if letter == "C" else [1])
-    assert letter_ids(tokenizer, 2) == [1, 1]
+    tokenizer = SimpleNamespace(
+        encode=lambda letter, **_: [1, 2] if letter == "C" else [ord(letter)]
+    )
+    assert letter_ids(tokenizer, 2) == [65, 66]
     with pytest.raises(MethodError, match="writes the letter C as 2 tokens"):
         letter_ids(tokenizer, 4)
+
+
+def test_two_letters_of_one_token_are_refused() -> None:
+    tokenizer = SimpleNamespace(encode=lambda _, **__: [3])
+    with pytest.raises(MethodError, match="two letters as the same token"):
+        letter_ids(tokenizer, 2)
 
 
 def test_an_answer_does_not_depend_on_what_it_is_batched_with(loaded: tuple[Any, Any]) -> None:
