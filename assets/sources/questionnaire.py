@@ -6,6 +6,7 @@ communities, tables and models, and all wordings of an item fall on the same sid
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field
@@ -83,20 +84,39 @@ class Params(Frozen):
     """The instrument's YAML file, from the project's root."""
     held_out_share: float = Field(default=0.25, ge=0, lt=1)
     """The share of items that no model learns from."""
+    mixed: bool = False
+    """Whether each stem for learning also stands with the phrases of the other wordings for
+    learning, as wording `a+b`. Three wordings make nine questions of an item, so that a model hears
+    the phrase whatever stem it stands in. Some sound odd: learn from them, ask people the three."""
 
 
-def compose(instrument: Instrument, held_out_share: float) -> list[dict[str, Any]]:
+def asked_as(battery: Battery, item: str, *, mixed: bool) -> dict[str, str]:
+    """The question of an item in each wording, by the wording's name; no text stands twice."""
+    phrases = battery.items[item]
+    names = sorted(battery.wordings)
+    found = {name: _fill(battery.wordings[name], phrases.get(name, "")) for name in names}
+    learned = [name for name in names if name != UNSEEN]
+    for stem, phrase in permutations(learned, 2) if mixed else ():
+        text = _fill(battery.wordings[stem], phrases.get(phrase, ""))
+        if text not in found.values():
+            found[f"{stem}+{phrase}"] = text
+    return found
+
+
+def compose(
+    instrument: Instrument, held_out_share: float, *, mixed: bool = False
+) -> list[dict[str, Any]]:
     """One row for every item and wording."""
     rows = []
     for battery_id, battery in instrument.batteries.items():
-        for item, phrases in battery.items.items():
-            for wording in sorted(battery.wordings):
+        for item in battery.items:
+            for wording, question in asked_as(battery, item, mixed=mixed).items():
                 content = {
                     "instrument": instrument.id,
                     "battery": battery_id,
                     "item": item,
                     "wording": wording,
-                    "question": _fill(battery.wordings[wording], phrases.get(wording, "")),
+                    "question": question,
                     "options": list(battery.options),
                     "held_out": held_out(instrument.id, item, held_out_share),
                 }
@@ -113,7 +133,10 @@ def run(context: Context) -> None:
     instrument, problems = typed(Instrument, document)
     if instrument is None:
         raise ProblemsError(problems)
-    write_rows(context.out / "items.parquet", compose(instrument, params.held_out_share))
+    write_rows(
+        context.out / "items.parquet",
+        compose(instrument, params.held_out_share, mixed=params.mixed),
+    )
 
 
 method = Method(

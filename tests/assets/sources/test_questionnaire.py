@@ -74,6 +74,25 @@ def test_the_shipped_questionnaire_has_43_items_in_four_wordings(civic: Path) ->
     assert {item for item, count in counts.items() if count == 2} == {"Q5", "Q7"}
 
 
+def test_mixed_stems_and_phrases_are_of_wordings_for_learning_only(tmp_path: Path) -> None:
+    more = SMALL.replace(
+        "    items:\n      tea: {", '    items:\n      tea: {b: "any tea", '
+    ).replace("coffee: {", 'coffee: {b: "any coffee", ')
+    stems = more.replace(
+        '    wordings:\n      a: "How', '    wordings:\n      b: "Fond of {item}?"\n      a: "How'
+    )
+    tea = parsed(stems.replace('      a: "Do you', '      b: "Late?"\n      a: "Do you'), tmp_path)
+    plain, mixed = compose(tea, 0.0), compose(tea, 0.0, mixed=True)
+    assert [row for row in mixed if row in plain] == plain
+    added = {(r["item"], r["wording"]): r["question"] for r in mixed if r not in plain}
+    assert added == {
+        ("tea", "a+b"): "How often do you drink any tea?",
+        ("tea", "b+a"): "Fond of tea?",
+        ("coffee", "a+b"): "How often do you drink any coffee?",
+        ("coffee", "b+a"): "Fond of coffee?",
+    }
+
+
 def test_all_wordings_of_an_item_are_held_out_or_none(civic: Path) -> None:
     rows = read_rows(civic / "items.parquet").to_dicts()
     sides = {(row["item"], row["held_out"]) for row in rows}
