@@ -72,8 +72,16 @@ class Trunk:
         hidden: torch.Tensor = output.last_hidden_state[0]
         return hidden
 
-    def lift(self, model: Any, hidden: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Next-token logits of prompts from their activations, shape (prompts, vocabulary)."""
+    def lift(
+        self, model: Any, hidden: Sequence[torch.Tensor], seen: Sequence[torch.Tensor] | None = None
+    ) -> torch.Tensor:
+        """Next-token logits of prompts from their activations, shape (prompts, vocabulary).
+
+        Args:
+            model: The model, with its adapter if it has one.
+            hidden: The activations of each prompt.
+            seen: For each prompt 1 for each token that the trained layers may look at, else 0.
+        """
         import torch
 
         width = max(len(rows) for rows in hidden)
@@ -82,12 +90,15 @@ class Trunk:
         for index, rows in enumerate(hidden):
             padded[index, width - len(rows) :] = rows
             mask[index, width - len(rows) :] = 1
+        positions = position_ids(mask)
+        for index, rows in enumerate(seen or ()):
+            mask[index, width - len(rows) :] = rows
         self._decoder.layers = self._all[self.depth :]
         try:
             output = model(
                 inputs_embeds=padded,
                 attention_mask=mask,
-                position_ids=position_ids(mask),
+                position_ids=positions,
                 logits_to_keep=1,
                 use_cache=False,
             )
@@ -128,13 +139,23 @@ class Pupil:
     letters: torch.Tensor
     """The token of each option's letter."""
 
-    def logits(self, model: Any, prompts: Sequence[tuple[int, ...]]) -> torch.Tensor:
+    def logits(
+        self,
+        model: Any,
+        prompts: Sequence[tuple[int, ...]],
+        seen: Sequence[torch.Tensor] | None = None,
+    ) -> torch.Tensor:
         """Next-token logits after each prompt, shape (prompts, vocabulary)."""
-        return self.trunk.lift(model, [self.hidden[tokens] for tokens in prompts])
+        return self.trunk.lift(model, [self.hidden[tokens] for tokens in prompts], seen)
 
 
 def enrol(
-    context: Context, params: AdapterParams, prompts: Sequence[str], options: int, steps: int
+    context: Context,
+    params: AdapterParams,
+    prompts: Sequence[str],
+    options: int,
+    steps: int,
+    dropout: float = 0.0,
 ) -> Pupil:
     """Loads the model given as `base`, adds the adapter, and passes every prompt below it once."""
     import torch
@@ -153,10 +174,10 @@ def enrol(
         if done % 20 == 0:
             context.progress(done, len(prompts) + steps)
     letters = torch.tensor(letter_ids(tokenizer, options), device=device)
-    return Pupil(_adapt(model, params), tokenizer, device, trunk, ids, hidden, letters)
+    return Pupil(_adapt(model, params, dropout), tokenizer, device, trunk, ids, hidden, letters)
 
 
-def _adapt(model: Any, params: AdapterParams) -> Any:
+def _adapt(model: Any, params: AdapterParams, dropout: float) -> Any:
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -170,6 +191,7 @@ def _adapt(model: Any, params: AdapterParams) -> Any:
     config = LoraConfig(
         r=params.adapter_rank,
         lora_alpha=params.adapter_alpha,
+        lora_dropout=dropout,
         target_modules=sorted(linear),
         layers_to_transform=list(range(first, layers)),
         layers_pattern="layers",

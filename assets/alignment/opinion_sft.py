@@ -20,6 +20,8 @@ from assets.alignment.checkpoints import keep_state, kept_state, learner_state, 
 from assets.alignment.examples import LIMITS, Example, community_weights, read_examples
 from assets.alignment.training import require_finite, save_trained
 from assets.compute import LIBRARIES
+from assets.shared_prefixes import shared_length
+from assets.synthesis.sampling import seed_of
 from registry.method import Method, Role
 
 if TYPE_CHECKING:
@@ -43,6 +45,12 @@ class Params(AdapterParams):
     """Steps between checkpoints, from which a killed run goes on; 0 keeps none."""
     weights: dict[str, float] = Field(default_factory=dict)
     """The weight of each community in a pooled model; communities not named weigh 1."""
+    hide_tokens: float = Field(default=0.0, ge=0, le=0.5)
+    """The mean part of a prompt's own tokens that the trained layers do not see in a step, drawn
+    anew each time, so that a question is not known by one word. What all prompts begin or end with
+    is always seen. It costs nothing, and answers to other wordings come nearer."""
+    adapter_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """The part of the adapter's inputs that is left out in a step, drawn anew each time."""
 
 
 def batches(
@@ -96,6 +104,7 @@ def train(
     pupil: Pupil,
     source: Iterator[list[Example]],
     params: Params,
+    seed: int,
     checkpoint: Path,
     tell: Callable[[int, Mapping[str, float]], None],
 ) -> list[dict[str, float]]:
@@ -105,6 +114,7 @@ def train(
         pupil: The model and its prompts.
         source: The batches of every step, from the first on.
         params: How it learns.
+        seed: Where the draws of each step come from.
         checkpoint: Where it is kept how far it came.
         tell: Told each step's number and figures.
 
@@ -124,7 +134,8 @@ def train(
         learning_rate = params.learning_rate * rate(number, params.steps)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate
-        loss = batch_loss(pupil, batch)
+        torch.manual_seed(seed_of(seed, f"step {number}"))  # the same in a run that goes on
+        loss = batch_loss(pupil, batch, params.hide_tokens)
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -144,7 +155,7 @@ def train(
     return curve
 
 
-def batch_loss(pupil: Pupil, batch: Sequence[Example]) -> torch.Tensor:
+def batch_loss(pupil: Pupil, batch: Sequence[Example], hide: float = 0.0) -> torch.Tensor:
     """The loss of one batch. Logits are computed after the last token of each prompt only."""
     import torch
 
@@ -152,9 +163,35 @@ def batch_loss(pupil: Pupil, batch: Sequence[Example]) -> torch.Tensor:
     targets = torch.zeros((len(batch), longest), device=pupil.device)
     for index, example in enumerate(batch):
         targets[index, : len(example.shares)] = torch.tensor(example.shares)
+    prompts = [pupil.ids[example.prompt] for example in batch]
+    seen = seen_tokens([len(ids) for ids in prompts], shared_ends(pupil), hide) if hide else None
     with torch.autocast(pupil.device.type, dtype=torch.bfloat16):
-        logits = pupil.logits(pupil.model, [pupil.ids[example.prompt] for example in batch])
+        logits = pupil.logits(pupil.model, prompts, seen)
     return option_loss(logits, targets, pupil.letters[:longest])
+
+
+def shared_ends(pupil: Pupil) -> tuple[int, int]:
+    """How many first and last tokens all prompts have in common."""
+    prompts = list(pupil.ids.values())
+    first = shared_length(prompts)
+    return first, shared_length([ids[first:][::-1] for ids in prompts])
+
+
+def seen_tokens(lengths: Sequence[int], ends: tuple[int, int], part: float) -> list[torch.Tensor]:
+    """For each prompt which tokens are seen: 0 for those that are hidden.
+
+    How large a part is hidden is drawn for each prompt between 0 and twice `part`.
+    """
+    import torch
+
+    first, last = ends
+    found = []
+    for length in lengths:
+        seen = torch.ones(length, dtype=torch.long)
+        own = seen[first : length - last]
+        own[torch.rand(len(own)) < 2 * part * torch.rand(1)] = 0
+        found.append(seen)
+    return found
 
 
 def _keep(trained: Sequence[Any], optimiser: Any, curve: Sequence[Any], checkpoint: Path) -> None:
@@ -175,13 +212,13 @@ def run(context: Context) -> None:
     weights = community_weights(params.weights, sorted(examples))
     prompts = sorted({e.prompt for rows in examples.values() for e in rows})
     longest = max(len(e.shares) for rows in examples.values() for e in rows)
-    pupil = enrol(context, params, prompts, longest, params.steps)
+    pupil = enrol(context, params, prompts, longest, params.steps, params.adapter_dropout)
     source = batches(examples, weights, params.batch_size, random.Random(context.seed))  # noqa: S311
 
     def tell(step: int, figures: Mapping[str, float]) -> None:
         context.progress(len(prompts) + step, len(prompts) + params.steps, **figures)
 
-    curve = train(pupil, source, params, context.work / "checkpoint.pt", tell)
+    curve = train(pupil, source, params, context.seed, context.work / "checkpoint.pt", tell)
     panels = {"loss (nats)": [row["loss"] for row in curve]}
     merged = pupil.model.merge_and_unload()
     save_trained(context, merged, pupil.tokenizer, curve, panels, "loss.png")

@@ -35,6 +35,7 @@ from assets.alignment.training import TuningParams, save_trained, told
 from assets.compute import LIBRARIES, load_weights, prepare
 from assets.rows import REJECTED, ROWS, read_rows, write_rows
 from assets.synthesis.respondent_sequences import (
+    SUMMARY,
     RespondentFile,
     processes_of,
     questions_of,
@@ -76,6 +77,9 @@ class RespondentParams(Params):
 
     respondents: RespondentFile
     """The survey's file, its columns, and the permission to learn from its rows."""
+    tells_group: bool = True
+    """Whether the description of a person's answers names the person's group. A pooled model is
+    told of none, neither here nor when it is measured."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,7 @@ def _summary(
 
 def _write_summary(context: Context, summary: dict[str, Any]) -> None:
     text = json.dumps(summary, indent=2, sort_keys=True, ensure_ascii=False)
-    (context.out / "sequences.json").write_text(text + "\n", encoding="utf-8")
+    (context.out / SUMMARY).write_text(text + "\n", encoding="utf-8")
 
 
 def _require_sequences(
@@ -228,7 +232,8 @@ def run_respondents(context: Context) -> None:
         learning, _ = groups.get(profile.id, ([], []))
         require_half(profile, learning)
         require_enough(profile, learning)
-        processes += processes_of(profile.name, learning, questions, wordings)
+        name = profile.name if params.tells_group else None
+        processes += processes_of(name, learning, questions, wordings)
     pupil = _enrol(context, params)
     drawn = list(deal(processes, params, dealing))
     sequences, left_out = sort_out(pupil.turns, drawn, params.longest)
@@ -238,10 +243,9 @@ def run_respondents(context: Context) -> None:
     summary = _summary(params, pupil.turns, len(processes), drawn, sequences)
     told = {r: n if n >= _FEW else f"fewer than {_FEW}" for r, n in sorted(reasons.items())}
     permission = params.respondents.permission
-    _write_summary(
-        context,
-        summary | {"left_out": told, "permission": permission.model_dump() if permission else None},
-    )
+    summary |= {"left_out": told, "tells_group": params.tells_group}
+    summary["permission"] = permission.model_dump() if permission else None
+    _write_summary(context, summary)
 
 
 _BASE = {

@@ -29,6 +29,7 @@ from assets.synthesis.respondent_sequences import (
     questions_of,
     read_people,
     require_half,
+    tells_group,
 )
 from assets.synthesis.sampling import seed_of
 from registry.errors import MethodError
@@ -91,7 +92,8 @@ def by_index(nats: Sequence[Sequence[float]]) -> list[dict[str, float]]:
     return rows
 
 
-def _told(profile: ProfileView, questions: Sequence[Question]) -> dict[str, OpinionTable]:
+def read_table(profile: ProfileView, questions: Sequence[Question]) -> dict[str, OpinionTable]:
+    """The shares in which a group's half for learning answered."""
     options = {question.item: question.options for question in questions}
     path = profile.table(OPINIONS.file)
     return read_opinions(path, still_told(path, options))
@@ -134,7 +136,7 @@ def _measure(
     people = [several[place] for place in order]
     sequences = [
         of_drawn(scorer.turns, _shuffled(one, source), params.longest)
-        for one in processes_of(profile.name, people, asked, source)
+        for one in processes_of(profile.name if scorer.told else None, people, asked, source)
     ]
     found = [s for s in sequences if s and len(s.outputs) > 1]
     if len(found) < FEWEST_ANSWERS:
@@ -159,6 +161,8 @@ class _Scorer:
     model: Any
     turns: Turns
     pad: int
+    told: bool
+    """Whether it learned with the group in the description, and is asked so."""
     params: Params
 
 
@@ -175,7 +179,8 @@ def run(context: Context) -> None:
     device = prepare(context)
     about = context.input("model")
     model, tokenizer = load_model(about.files, device, params.dtype)
-    scorer = _Scorer(model, turns_of(tokenizer, params.turns), tokenizer.pad_token_id or 0, params)
+    turns, pad = turns_of(tokenizer, params.turns), tokenizer.pad_token_id or 0
+    scorer = _Scorer(model, turns, pad, tells_group(about.files), params)
     curves: list[dict[str, Any]] = []
     results: list[Result] = []
     plans = [(profile, *side) for profile in context.profiles for side in sides.items()]
@@ -183,7 +188,7 @@ def run(context: Context) -> None:
         learning, held = groups.get(profile.id, ([], []))
         require_half(profile, learning)
         source = np.random.default_rng(seed_of(context.seed, f"{profile.id} {part}"))
-        found = _measure(scorer, profile, held, questions, _told(profile, every), source)
+        found = _measure(scorer, profile, held, questions, read_table(profile, every), source)
         curves += [{"community": profile.id, "slice": part, **row} for row in by_index(found.nats)]
         value, low, high = mean([sum(one[1:]) / len(one[1:]) for one in found.nats])
         results.append(

@@ -8,6 +8,7 @@ profile's own table.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,11 +31,15 @@ from registry.profile_tables import OPINIONS, read_table
 from registry.typed import Frozen
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.random import Generator
 
     from registry.context import Context, ProfileView
 
 Half = Literal["learning", "evaluation"]
+SUMMARY = "sequences.json"
+"""What a model that learned from sequences learned from, in numbers."""
 
 
 class RowPermission(Frozen):
@@ -273,14 +278,14 @@ def _published(count: int) -> int:
 
 
 def processes_of(
-    name: str, people: Sequence[Respondent], questions: Sequence[Question], source: Generator
+    name: str | None, people: Sequence[Respondent], questions: Sequence[Question], source: Generator
 ) -> list[Process]:
     """The answers of each person, each question in a random wording and order of its options."""
     description = describe(name)
     found = []
     for number, person in enumerate(people):
         samples = tuple(
-            _sample(question, person.chosen[question.item], source)
+            sample_of(question, person.chosen[question.item], source)
             for question in questions
             if question.item in person.chosen
         )
@@ -289,15 +294,26 @@ def processes_of(
     return found
 
 
-def describe(name: str) -> str:
-    """What a sequence of one person's answers is."""
+def describe(name: str | None) -> str:
+    """What a sequence of one person's answers is, and of which group where that is told."""
+    group = f" The person is one of: {name}." if name else ""
     return (
-        f"The answers of one person to a survey. The person is one of: {name}. Each input is a "
-        "question with its options, each output is the option that the person chose."
+        f"The answers of one person to a survey.{group} Each input is a question with its "
+        "options, each output is the option that the person chose."
     )
 
 
-def _sample(question: Question, chosen: str, source: Generator) -> Sample:
+def tells_group(files: Path) -> bool:
+    """Whether a model learned, and must be asked, with its people's group in the description.
+
+    A model that did not learn from people is told.
+    """
+    path = files / SUMMARY
+    return not path.is_file() or json.loads(path.read_bytes()).get("tells_group", True)
+
+
+def sample_of(question: Question, chosen: str, source: Generator) -> Sample:
+    """One answer, to the question in a random wording and order of its options."""
     wording = question.wordings[int(source.integers(len(question.wordings)))]
     order = ORDERS[int(source.integers(len(ORDERS)))]
     options = list(arrange(question.options, order))

@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM
 from assets.alignment import opinion_sft
 from assets.alignment.adapter import enrol
 from assets.alignment.examples import Example, community_weights, read_examples
-from assets.alignment.opinion_sft import Params, batches, option_loss, rate
+from assets.alignment.opinion_sft import Params, batches, option_loss, rate, seen_tokens
 from assets.option_prompt import pad_left, position_ids
 from assets.rows import read_rows
 from registry.artifact import sha256_file
@@ -36,6 +36,43 @@ pytestmark = pytest.mark.filterwarnings(  # peft 0.21 asks transformers 5.23 by 
     "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
 )
 QUICK = Params(steps=40, batch_size=4, learning_rate=2e-2, adapter_rank=4, trained_layers=1)
+
+
+# What is seen.
+
+
+def test_what_all_prompts_begin_and_end_with_is_always_seen() -> None:
+    torch.manual_seed(1)
+    seen = seen_tokens([20, 8, 300, 300], (3, 2), 0.5)
+    assert [len(one) for one in seen] == [20, 8, 300, 300]
+    for one in seen:
+        assert one[:3].tolist() == [1, 1, 1]
+        assert one[-2:].tolist() == [1, 1]
+    assert any(0 in one for one in seen)
+
+
+def test_the_declared_part_is_hidden_in_the_mean_more_or_less_a_prompt() -> None:
+    torch.manual_seed(2)
+    parts = [1 - float(one.float().mean()) for one in seen_tokens([200] * 400, (0, 0), 0.15)]
+    assert sum(parts) / len(parts) == pytest.approx(0.15, abs=0.02)
+    assert min(parts) < 0.03
+    assert max(parts) > 0.25
+
+
+def test_a_hidden_token_says_nothing_to_the_trained_layers(
+    build: Build, lively_model: Path
+) -> None:
+    texts = ["Do you like tea at noon?", "Do you like ale at noon?"]
+    params = QUICK.model_copy(update={"trained_layers": 0})
+    pupil = enrol(build(params, inputs={"base": lively_model}), params, texts, 2, 1)
+    one, other = (pupil.ids[text] for text in texts)
+    differ = [place for place, pair in enumerate(zip(one, other, strict=True)) if len({*pair}) > 1]
+    seen = torch.ones(len(one), dtype=torch.long)
+    seen[differ] = 0
+    whole = pupil.logits(pupil.model, [one, other])
+    hidden = pupil.logits(pupil.model, [one, other], [seen, seen])
+    assert not torch.allclose(whole[0], whole[1], atol=1e-3)
+    assert torch.allclose(hidden[0], hidden[1], atol=1e-5)
 
 
 # The loss.
@@ -257,12 +294,21 @@ def test_logits_where_they_are_needed_give_the_same_gradients(
         assert torch.allclose(one, other, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("layers", "killed_at"), [(1, 8), (0, 5), (1, 12)])
+@pytest.mark.parametrize(
+    ("layers", "killed_at", "dropped"), [(1, 8, 0.0), (0, 5, 0.0), (1, 12, 0.0), (0, 8, 0.2)]
+)
 def test_a_killed_run_goes_on_and_ends_the_same(
-    build: Build, lively_model: Path, data: dict[str, Input], layers: int, killed_at: int
+    build: Build,
+    lively_model: Path,
+    data: dict[str, Input],
+    layers: int,
+    killed_at: int,
+    dropped: float,
 ) -> None:
     """Killed between two checkpoints, at the step of one, and before the model is saved."""
-    params = QUICK.model_copy(update={"steps": 12, "checkpoint_every": 5, "trained_layers": layers})
+    changed = {"steps": 12, "checkpoint_every": 5, "trained_layers": layers}
+    changed |= {"hide_tokens": dropped, "adapter_dropout": dropped}
+    params = QUICK.model_copy(update=changed)
     whole, _ = trained(build, lively_model, data, params)
     prompts = 8
     inputs = {"base": lively_model, "data": list(data.values())}
