@@ -227,7 +227,7 @@ def test_k_shot_curves_stand_on_the_same_page(world, tmp_path):
              "low": 1.0, "high": 1.4, "people": 60 - k} for k in range(9)]  # fmt: skip
     write_rows(tmp_path / "curves.parquet", rows)
     one = Result(about="spectrum@north", community="north", slice="asked", metric="nats",
-                 lower_is_better=True, value=1.0, low=0.9, high=1.1, items=3, beside={})  # fmt: skip
+                 lower_is_better=True, value=1, low=0, high=2, items=3, beside={})  # fmt: skip
     Results(results=(one,)).write(tmp_path)
     models = [world.plant("own", c, exact(c)) for c in HELD]
     out = measure(world, *models, k_shot=[Input("k-shot", "north", tmp_path)])
