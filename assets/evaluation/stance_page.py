@@ -121,5 +121,6 @@ def draw(figures: Sequence[Figure], names: Mapping[str, str], path: Path) -> Non
     for axis in (left, right):
         axis.tick_params(axis="x", labelsize=8)
         axis.grid(axis="x", alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    if left.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     figure.savefig(path, dpi=150, metadata={"Software": None})
