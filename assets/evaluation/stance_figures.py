@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -136,7 +137,7 @@ def figures_of(
     factor = widening(len(spoken), settings.correlation)
     said = [source.multinomial(o.stances, o.shares, settings.draws) / o.stances for o in spoken]
     nothing = np.zeros(settings.draws)
-    common = {
+    common: dict[str, Any] = {
         "model": model, "community": community, "slice": part, "items": len(spoken),
         "answers": sum(one.stances for one in spoken),
         "people": min(table.n for table in tables.values()),
@@ -208,7 +209,7 @@ class Settings:
     seed: int
 
 
-def _mean(values: Sequence[Array | float]) -> float:
+def _mean(values: Sequence[Any]) -> float:
     return float(np.mean(values))
 
 

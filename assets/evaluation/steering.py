@@ -56,7 +56,8 @@ class Steered:
     p_family: float = 1.0
     """The same for all communities of the family together (Holm)."""
     tables: float | None = None
-    """What the learning tables reach in place of the models: the most that there is to learn."""
+    """What the learning tables reach in place of the models. No ceiling: a model can also be worse
+    for the others than a table is."""
 
     def to_row(self) -> dict[str, Any]:
         """The same as a row of a table."""
@@ -137,7 +138,7 @@ def matrix_rows(columns: Sequence[Column]) -> Iterator[dict[str, Any]]:
     """Every cell: what each answerer scores on each community's material."""
     for column in columns:
         for who, scores in column.scores.items():
-            value, low, high = value_of(column, scores)
+            value, low, high = (round(one, 12) + 0.0 for one in value_of(column, scores))
             yield {
                 "kind": column.kind,
                 "slice": column.part,

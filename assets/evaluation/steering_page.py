@@ -108,10 +108,10 @@ def _matrix(kind: str, rows: Rows, names: Mapping[str, str]) -> list[str]:
         baseline = next(iter(found.values()))["baseline"]
         cells = []
         for community in communities:
-            row = found.get(community)
-            if row is None:
+            if community not in found:
                 cells.append("")
                 continue
+            row = found[community]
             value = f"{row['value']:.3f}"
             if not baseline and row["value"] == best[community]:
                 value = f"**{value}**"

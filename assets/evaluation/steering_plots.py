@@ -12,6 +12,8 @@ from assets.evaluation.steering import Steered
 from assets.evaluation.steering_page import KShot
 
 Rows = Sequence[Mapping[str, Any]]
+_DARK = 0.7
+"""From here on black figures could not be read."""
 
 
 def _figure(width: float, height: float) -> Any:
@@ -47,11 +49,13 @@ def draw_matrix(rows: Rows, names: Mapping[str, str], path: Path) -> None:
     sizes = [1.1 + 0.3 * len(labels) for labels, _, _ in shown.values()]
     axes = figure.subplots(len(parts), 1, squeeze=False, height_ratios=sizes)[:, 0]
     for axis, (part, (labels, communities, found)) in zip(axes, shown.items(), strict=True):
-        axis.imshow(_colours(found, labels, communities), cmap="YlGnBu", vmin=0, vmax=1.25,
-                    aspect="auto")  # fmt: skip
+        colours = _colours(found, labels, communities)
+        axis.imshow(colours, cmap="YlGnBu", vmin=0, vmax=1.25, aspect="auto")
         for (label, community), row in found.items():
             place = communities.index(community), labels.index(label)
-            axis.text(*place, f"{row['value']:.3f}", ha="center", va="center", fontsize=8)
+            dark = colours[place[1]][place[0]] > _DARK
+            axis.text(*place, f"{row['value']:.3f}", ha="center", va="center", fontsize=8,
+                      color="white" if dark else "black")  # fmt: skip
             if row["own"] and not row["baseline"]:
                 corner = (place[0] - 0.48, place[1] - 0.45)
                 axis.add_patch(

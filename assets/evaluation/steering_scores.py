@@ -139,7 +139,7 @@ def opinion_columns(
             answers = {who: [one.mean(part, i.id) for i in chosen] for who, one in lines}
             answers |= _tables(part, chosen, items, learned)
             flat = [uniform_answer(item) for item in chosen]
-            answers[Answerer(UNIFORM, UNIFORM, UNIFORM, None, True)] = flat
+            answers[Answerer(UNIFORM, UNIFORM, UNIFORM, None, baseline=True)] = flat
             columns.append(
                 Column(
                     kind="opinions",
@@ -160,7 +160,7 @@ def _tables(
     items: Mapping[str, Item],
     learned: Mapping[str, Mapping[str, Array]],
 ) -> dict[Answerer, list[Array]]:
-    """Each community's learning table as if it were its model: the most that learning can give.
+    """Each community's learning table as if it were its model.
 
     Of unseen questions a learner knows no table; the means of their batteries stand in.
     """

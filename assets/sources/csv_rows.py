@@ -84,7 +84,7 @@ def _require_columns(header: Sequence[str], names: Sequence[str], shown: str) ->
     if twice := next((name for name in names if header.count(name) > 1), None):
         raise UsageError(f"has the column {twice!r} twice", where=f"{shown}:1")
     if lacking := next((name for name in names if name not in header), None):
-        listed = nearest(lacking, header) or "it has " + (", ".join(header)[:200] or "none")
+        listed = nearest(lacking, list(header)) or "it has " + (", ".join(header)[:200] or "none")
         if len(header) == 1 and ";" in header[0]:
             listed = "part the columns by commas, not semicolons"
         raise UsageError(f"has no column {lacking!r}", where=f"{shown}:1", mend=listed)

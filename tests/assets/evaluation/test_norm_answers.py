@@ -99,7 +99,7 @@ def test_wordings_and_orders_are_averaged_after_each_is_divided_by_its_sum(tmp_p
     given = [
         *rows("a", "forward", (0.1, 0.1, 0, 0, 0), 0.8),
         *rows("b", "forward", (0, 0, 0, 0.5, 0.5), 0),
-    ]  # noqa: E501
+    ]
     write_rows(tmp_path / "probabilities.parquet", given, norm_answers.answer_schema())
     (judged,) = read_judged(tmp_path)
     assert judged.shares == pytest.approx(np.array([0.25, 0.25, 0, 0.25, 0.25]))

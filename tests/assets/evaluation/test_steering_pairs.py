@@ -1,4 +1,4 @@
-"""Which of two answers is likelier: against a computation of its own, with ties and hostile rows."""
+"""Which of two answers is likelier: against a computation of its own, with ties and bad rows."""
 
 from __future__ import annotations
 
@@ -126,10 +126,11 @@ def test_rows_on_the_wrong_side_or_of_nobody_are_refused(build, lively_model, tm
         measure(build, lively_model, tmp_path / "a", [learned])
     with pytest.raises(MethodError, match="does not say which community"):
         measure(build, lively_model, tmp_path / "b", [held("q", "Yes.", "No.", None)])
+    folder = write_pairs(tmp_path / "c", PAIRS)
+    twice = [Input("pairs", None, folder), Input("more", None, folder)]
+    context = build(PARAMS, inputs={"model": lively_model, "pairs": twice})
     with pytest.raises(MethodError, match="given twice"):
-        folder = write_pairs(tmp_path / "c", PAIRS)
-        twice = [Input("pairs", None, folder), Input("more", None, folder)]
-        steering_pairs.run(build(PARAMS, inputs={"model": lively_model, "pairs": twice}))
+        steering_pairs.run(context)
 
 
 def test_weights_that_are_broken_are_named(build, lively_model, tmp_path, monkeypatch):
