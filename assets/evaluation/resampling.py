@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
@@ -186,3 +187,84 @@ def holm(p: Sequence[float]) -> NDArray[np.float64]:
     adjusted = np.empty_like(given)
     adjusted[order] = np.minimum(stepped, 1.0)
     return adjusted
+
+
+class LabelTest(NamedTuple):
+    """How often another model would seem to be a community's own as clearly, by permuted labels."""
+
+    difference: float
+    """The own model's score minus the mean of the others', the mean over items."""
+    p: float
+    """One-sided: whether the own model scores higher."""
+    smallest: float
+    """No difference, however large, can have a smaller p with so few models and clusters."""
+    exact: bool
+    """Whether every labelling was tried; otherwise labellings were drawn."""
+
+
+def advantage(scores: Array) -> Array:
+    """Each model's score minus the mean of all other models' scores, shape (models, ...)."""
+    count = len(scores)
+    ahead: Array = (scores * count - scores.sum(axis=0)) / (count - 1)
+    return ahead
+
+
+def permute_labels(
+    scores: Array, own: int, clusters: Sequence[str], draws: int, source: np.random.Generator
+) -> LabelTest:
+    """Whether one of several models serves a community better than the others do.
+
+    Under the hypothesis that it does not matter which model is the community's own, the label
+    `own` may stand at any of them, anew in each cluster: a battery of items, a norm, a pair. Every
+    labelling is tried where there are no more than `draws`; otherwise as many are drawn, and
+    (1 + as clear) / (1 + draws) is given.
+
+    Args:
+        scores: Shape (models, items); higher is better.
+        own: The row of the community's own model.
+        clusters: The cluster of each item.
+        draws: How many labellings to draw at most.
+        source: Where labellings come from.
+    """
+    names = sorted(set(clusters))
+    member = np.array([[one == name for name in names] for one in clusters], dtype=float)
+    ahead = advantage(scores) @ member / scores.shape[1]
+    models, count = ahead.shape
+    exact = count * math.log(models) <= math.log(draws) + 1e-9
+    if exact:
+        sums = np.zeros(1)
+        for column in ahead.T:
+            sums = np.add.outer(sums, column).ravel()
+    else:
+        labels = source.integers(0, models, (draws, count))
+        sums = ahead[labels, np.arange(count)].sum(axis=1)
+    return _as_clear(float(ahead[own].sum()), sums, float(np.abs(ahead).sum()), exact)
+
+
+def permute_owners(scores: Array, draws: int, source: np.random.Generator) -> LabelTest:
+    """The same for all communities at once: which model is whose is permuted among them.
+
+    Args:
+        scores: Shape (communities, communities): the model of the first on the second's material.
+        draws: How many permutations to draw at most, where there are more.
+        source: Where permutations come from.
+    """
+    ahead = advantage(scores)
+    count = len(ahead)
+    exact = math.factorial(count) <= draws
+    every = (
+        np.array(list(permutations(range(count))))
+        if exact
+        else source.permuted(np.tile(np.arange(count), (draws, 1)), axis=1)
+    )
+    sums = ahead[every, np.arange(count)].mean(axis=1)
+    value = float(np.trace(ahead)) / count
+    return _as_clear(value, sums, float(np.abs(ahead).sum()), exact)
+
+
+def _as_clear(value: float, sums: Array, size: float, exact: bool) -> LabelTest:
+    """How many labellings are as clear as the true one, among all or among those drawn."""
+    more = 0 if exact else 1
+    hits = int((sums >= value - 1e-12 * (1 + size)).sum())
+    total = len(sums) + more
+    return LabelTest(value, (hits + more) / total, 1 / total, exact)

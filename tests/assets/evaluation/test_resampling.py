@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +16,8 @@ from assets.evaluation.resampling import (
     flip_clusters,
     holm,
     normal_p,
+    permute_labels,
+    permute_owners,
     widened,
 )
 
@@ -108,3 +112,49 @@ def test_widened_draws_lie_around_the_value() -> None:
     again = np.array([[0.3, 0.5], [0.2, 0.4]])
     found = widened(np.array([0.1, 0.0]), again, 2.0)
     assert found == pytest.approx(np.array([[-0.1, 0.3], [-0.2, 0.2]]))
+
+
+def test_an_own_model_that_wins_everywhere_has_the_lowest_p_there_is() -> None:
+    scores = np.array([[0.9, 0.8, 0.7], [0.1, 0.2, 0.3], [0.3, 0.2, 0.1], [0.0, 0.1, 0.2]])
+    found = permute_labels(scores, 0, ["p", "q", "r"], 1000, SOURCE)
+    assert found.exact
+    assert found.p == found.smallest == pytest.approx(4**-3)
+    assert found.difference == pytest.approx(np.mean([0.9 - 0.4 / 3, 0.8 - 0.5 / 3, 0.7 - 0.2]))
+    drawn = permute_labels(np.tile(scores, 8), 0, [str(i) for i in range(24)], 1000, SOURCE)
+    assert not drawn.exact
+    assert drawn.p == drawn.smallest == pytest.approx(1 / 1001)
+
+
+def test_models_that_are_alike_have_p_one_and_no_steerability() -> None:
+    scores = np.tile([0.3, 0.6, 0.9], (4, 1))
+    for clusters in (["p", "q", "r"], [str(i) for i in range(3)]):
+        found = permute_labels(scores, 2, clusters, 1000, SOURCE)
+        assert (found.p, found.difference) == (1, pytest.approx(0, abs=1e-12))
+    owners = permute_owners(np.tile([0.2, 0.4, 0.9], (3, 1)), 1000, SOURCE)
+    assert (owners.p, owners.difference) == (1, pytest.approx(0, abs=1e-12))
+    drawn = permute_labels(np.tile(scores, 8), 2, [str(i) for i in range(24)], 100, SOURCE)
+    assert (drawn.p, drawn.exact) == (1, False)
+
+
+def test_items_of_one_battery_change_labels_together() -> None:
+    scores = np.array([[1.0] * 6, [0.0] * 6])
+    found = permute_labels(scores, 0, ["p"] * 4 + ["q"] * 2, 1000, SOURCE)
+    assert (found.difference, found.p) == (1, 0.25)
+    assert permute_labels(scores, 1, ["p"] * 4 + ["q"] * 2, 1000, SOURCE).p == 1
+
+
+def test_exact_owners_have_the_lowest_p_that_so_few_communities_allow() -> None:
+    for count in (2, 3, 4, 5):
+        found = permute_owners(np.eye(count), 1000, SOURCE)
+        assert found.exact
+        assert found.difference == 1
+        assert found.p == found.smallest == pytest.approx(1 / math.factorial(count))
+    drawn = permute_owners(np.eye(9), 500, SOURCE)
+    assert (drawn.exact, drawn.p) == (False, pytest.approx(1 / 501))
+
+
+def test_labels_by_chance_are_rarely_called_significant() -> None:
+    source = np.random.default_rng(3)
+    clusters = [str(i // 3) for i in range(12)]
+    found = [permute_labels(source.random((3, 12)), 0, clusters, 100, source).p for _ in range(400)]
+    assert np.mean([p <= 0.05 for p in found]) == pytest.approx(0.05, abs=0.035)
