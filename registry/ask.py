@@ -36,13 +36,17 @@ class Answer:
 class Answerer(Protocol):
     """Loads the model in a folder and lets it answer."""
 
-    def __call__(self, files: Path, question: str, options: tuple[str, ...]) -> Answer:
-        """The answer to one question."""
+    def __call__(
+        self, files: Path, question: str, options: tuple[str, ...], told: str = ""
+    ) -> Answer:
+        """The answer to one question, as the group with the name `told` where one is given."""
         ...
 
 
-def ask(graph: Graph, node: Node, question: str, options: tuple[str, ...]) -> Answer:
-    """Lets the model that a node made answer a question."""
+def ask(
+    graph: Graph, node: Node, question: str, options: tuple[str, ...], community: str = ""
+) -> Answer:
+    """Lets the model that a node made answer a question, as a community where one is named."""
     if node.declaration.kind != "model":
         what = f"only models answer, and this is {with_article(node.declaration.kind)}"
         raise UsageError(what, where=node.id)
@@ -59,7 +63,28 @@ def ask(graph: Graph, node: Node, question: str, options: tuple[str, ...]) -> An
     if "default" not in points:
         raise UsageError("no installed package offers an answerer", where=GROUP)
     answerer: Answerer = points["default"].load()
-    return answerer(artifact.files, question, options)
+    return answerer(artifact.files, question, options, _told(graph, node, community))
+
+
+def _told(graph: Graph, node: Node, community: str) -> str:
+    """The name of the community that a model is to answer as."""
+    if not community:
+        return ""
+    known = sorted(graph.permissions(node))
+    if len(known) < 2:  # noqa: PLR2004
+        raise UsageError(
+            "has not learned whom it answers as",
+            where=node.id,
+            why="it rests on " + (f"{known[0]} alone" if known else "no community"),
+            mend="leave out --as",
+        )
+    if community not in known:
+        raise UsageError(
+            f"has not learned to answer as {community}",
+            where=node.id,
+            mend=f"it knows {', '.join(known)}",
+        )
+    return graph.project.profiles[community].profile.name
 
 
 def taken_for(answer: Answer) -> str:

@@ -127,6 +127,7 @@ def train(
     trained = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=params.learning_rate, weight_decay=0.0)
     curve = _restore(trained, optimiser, checkpoint)
+    ends = shared_ends(list(pupil.ids.values()))
     tokens = 0
     for number, batch in enumerate(islice(source, params.steps)):
         if number < len(curve):
@@ -135,7 +136,7 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate
         torch.manual_seed(seed_of(seed, f"step {number}"))  # the same in a run that goes on
-        loss = batch_loss(pupil, batch, params.hide_tokens)
+        loss = batch_loss(pupil, batch, ends, params.hide_tokens)
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -155,8 +156,17 @@ def train(
     return curve
 
 
-def batch_loss(pupil: Pupil, batch: Sequence[Example], hide: float = 0.0) -> torch.Tensor:
-    """The loss of one batch. Logits are computed after the last token of each prompt only."""
+def batch_loss(
+    pupil: Pupil, batch: Sequence[Example], ends: tuple[int, int] = (0, 0), hide: float = 0.0
+) -> torch.Tensor:
+    """The loss of one batch. Logits are computed after the last token of each prompt only.
+
+    Args:
+        pupil: The model and its prompts.
+        batch: What is learned.
+        ends: How many first and last tokens of a prompt are never hidden.
+        hide: The mean part of the others that is.
+    """
     import torch
 
     longest = max(len(example.shares) for example in batch)
@@ -164,15 +174,14 @@ def batch_loss(pupil: Pupil, batch: Sequence[Example], hide: float = 0.0) -> tor
     for index, example in enumerate(batch):
         targets[index, : len(example.shares)] = torch.tensor(example.shares)
     prompts = [pupil.ids[example.prompt] for example in batch]
-    seen = seen_tokens([len(ids) for ids in prompts], shared_ends(pupil), hide) if hide else None
+    seen = seen_tokens([len(ids) for ids in prompts], ends, hide) if hide else None
     with torch.autocast(pupil.device.type, dtype=torch.bfloat16):
         logits = pupil.logits(pupil.model, prompts, seen)
     return option_loss(logits, targets, pupil.letters[:longest])
 
 
-def shared_ends(pupil: Pupil) -> tuple[int, int]:
+def shared_ends(prompts: Sequence[Sequence[int]]) -> tuple[int, int]:
     """How many first and last tokens all prompts have in common."""
-    prompts = list(pupil.ids.values())
     first = shared_length(prompts)
     return first, shared_length([ids[first:][::-1] for ids in prompts])
 

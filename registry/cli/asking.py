@@ -26,6 +26,10 @@ def ask(
         list[str] | None,
         typer.Option("--options", "-o", help='The options: --options Yes No "Not sure".'),
     ] = None,
+    community: Annotated[
+        str,
+        typer.Option("--as", help="Whom a model that is told the group answers as: a profile."),
+    ] = "",
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     json: Json = False,
 ) -> None:
@@ -41,12 +45,13 @@ def ask(
     if more and not options:
         raise UsageError(f"does not know what {more[0]!r} is", mend="put options after --options")
     parts = (*(options or ()), *(more or ()))
-    answer = put(graph, node, question, parts)
+    answer = put(graph, node, question, parts, community)
     sentence, near = notice(graph, node), nearest(graph, node, question)
     if json:
         print_json(
             model=node.id,
             question=question,
+            community=community or None,
             text=answer.text,
             options=answer.options,
             outside=answer.outside,

@@ -21,7 +21,14 @@ from transformers import AutoModelForCausalLM
 from assets.alignment import opinion_sft
 from assets.alignment.adapter import enrol
 from assets.alignment.examples import Example, community_weights, read_examples
-from assets.alignment.opinion_sft import Params, batches, option_loss, rate, seen_tokens
+from assets.alignment.opinion_sft import (
+    Params,
+    batches,
+    option_loss,
+    rate,
+    seen_tokens,
+    shared_ends,
+)
 from assets.option_prompt import pad_left, position_ids
 from assets.rows import read_rows
 from registry.artifact import sha256_file
@@ -49,6 +56,12 @@ def test_what_all_prompts_begin_and_end_with_is_always_seen() -> None:
         assert one[:3].tolist() == [1, 1, 1]
         assert one[-2:].tolist() == [1, 1]
     assert any(0 in one for one in seen)
+
+
+def test_what_prompts_share_is_counted_from_both_ends_and_never_twice() -> None:
+    assert shared_ends([[1, 2, 3, 8, 9], [1, 2, 4, 5, 8, 9]]) == (2, 2)
+    first, last = shared_ends([[1, 1, 1], [1, 1, 1, 1]])
+    assert first + last < 3
 
 
 def test_the_declared_part_is_hidden_in_the_mean_more_or_less_a_prompt() -> None:
