@@ -23,7 +23,7 @@ from typing import Any, get_args
 
 from assets.option_prompt import Order, arrange, encode, letter_ids, render
 from assets.shared_prefixes import all_probabilities
-from benchmarks.training import SIZES, make_model
+from benchmarks.measuring import SIZES, make_model
 
 CLAIM, SAME = 5.0, 1e-4
 """How many times as fast, and how near each probability."""

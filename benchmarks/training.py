@@ -15,132 +15,19 @@ others may use the machine; the clock's stand beside them. Everything has one th
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import json
 import os
 import statistics
 import tempfile
-import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-from registry.context import Context, Input
-from registry.typed import Frozen
+from benchmarks.measuring import SIZES, Clock, Moment, Size, context, in_turn, line, make_model, now
+from benchmarks.opinion_training import measure_opinion
 
-if TYPE_CHECKING:
-    import torch
-
-    from assets.alignment.adapter import Pupil
-
-CLOSE, FASTER, SAME = 0.03, 2.0, 1e-5
-"""What is claimed: within this part of trl, so many times as fast, gradients as near as that."""
-
-
-class Moment(NamedTuple):
-    """When a step was over."""
-
-    wall: float
-    processor: float
-    tokens: float
-
-
-def now(tokens: float = 0) -> Moment:
-    """This moment."""
-    return Moment(time.perf_counter(), time.process_time(), tokens)
-
-
-class Clock(io.StringIO):
-    """Notes when each event is written, as a run's file of events would receive it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.moments: list[Moment] = []
-
-    def write(self, text: str) -> int:
-        """Takes one event."""
-        self.moments.append(now(json.loads(text).get("tokens", 0)))
-        return super().write(text)
-
-
-@dataclass
-class Steps:
-    """What the steps of one way to train took."""
-
-    wall: list[float] = field(default_factory=list)
-    processor: list[float] = field(default_factory=list)
-    tokens: list[float] = field(default_factory=list)
-
-    def add(self, moments: Sequence[Moment]) -> None:
-        """Adds one turn; its first step also loads and warms up."""
-        for before, after in pairwise(moments[1:]):
-            self.wall.append(after.wall - before.wall)
-            self.processor.append(after.processor - before.processor)
-            self.tokens.append(after.tokens - before.tokens)
-
-    @property
-    def seconds(self) -> float:
-        """Processor seconds of a step."""
-        return statistics.median(self.processor)
-
-    @property
-    def shown(self) -> str:
-        """Both kinds of seconds."""
-        return f"{self.seconds:8.3f} ({statistics.median(self.wall):.3f})"
-
-    @property
-    def per_token(self) -> float:
-        """Processor seconds a token."""
-        return sum(self.processor) / max(1, sum(self.tokens))
-
-
-class Size(NamedTuple):
-    """How much is trained."""
-
-    steps: int
-    rounds: int
-    batch: int
-    group: int
-    answer_tokens: int
-    trained_layers: int
-    """Of opinion training: its default for the packaged model."""
-    attention: str = ""
-    """What trl called bare computes attention with; empty for the default of transformers."""
-
-
-SIZES = {"packaged": Size(5, 2, 4, 4, 16, 6), "tiny": Size(20, 5, 4, 4, 16, 1)}
-
-
-def make_model(folder: Path, name: str) -> Path:
-    """The packaged model as its declaration makes it, or a random one of its shape but small."""
-    import yaml
-
-    from assets.sources import local_model, random_model
-
-    files = folder / name
-    if name == "tiny":
-        random_model.run(context(files, random_model.Params(hidden_size=64, layers=4)))
-        return files
-    declared = yaml.safe_load(Path("registry/models/smollm2-135m.yaml").read_text())
-    with contextlib.redirect_stderr(io.StringIO()):  # a bar that has no switch
-        local_model.run(context(files, local_model.Params.model_validate(declared["params"])))
-    return files
-
-
-def context(out: Path, params: Frozen, events: Any = None, **inputs: Path) -> Context:
-    """What a method sees of an attempt."""
-    work = out.with_name(f"{out.name}-work")
-    for made in (out, work):
-        made.mkdir(parents=True)
-    roles = {role: (Input(role, None, files),) for role, files in inputs.items()}
-    return Context(
-        node=out.name, community=None, params=params, seed=0, device="cpu", threads=1, out=out,
-        work=work, root=Path(), roles=roles, profiles=(), events=events,
-    )  # fmt: skip
+CLOSE = 0.03
+"""What is claimed: within this part of trl."""
 
 
 def make_rows(folder: Path, count: int = 64) -> list[dict[str, Any]]:
@@ -294,109 +181,6 @@ def drawn_tokens(out: Path, name: str, answers: int) -> float:
     return float(polars.read_parquet(out / "curves.parquet")[name].mean()) * answers  # type: ignore[arg-type]
 
 
-def teach(model: Path, out: Path, batch: int) -> Pupil:
-    """A model with an adapter that has moved a little, and prompts of a survey."""
-    import torch
-
-    from assets.alignment.adapter import enrol
-    from assets.alignment.opinion_sft import Params
-    from assets.option_prompt import render
-
-    options = ("Very likely", "Somewhat likely", "Not likely", "Not at all likely")
-    asked = [f"How likely are you to vote{' again' * number}?" for number in range(batch)]
-    params = Params(trained_layers=SIZES[model.name].trained_layers)
-    prompts = [render(question, options) for question in asked]
-    pupil = enrol(context(out, params, base=model), params, prompts, len(options), 1)
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for parameter in trained(pupil):
-            parameter.add_(torch.randn_like(parameter) * 0.02)
-    pupil.model.train()
-    return pupil
-
-
-def trained(pupil: Pupil) -> list[Any]:
-    """What is trained of a model."""
-    return [parameter for parameter in pupil.model.parameters() if parameter.requires_grad]
-
-
-def naive_loss(pupil: Pupil, shares: torch.Tensor) -> torch.Tensor:
-    """Whole prompts through the whole model, the whole vocabulary after every token of them."""
-    from assets.option_prompt import pad_left, position_ids
-
-    ids, mask = pad_left(list(pupil.ids.values()), 0)
-    output = pupil.model(
-        input_ids=ids, attention_mask=mask, position_ids=position_ids(mask), use_cache=False
-    )
-    targets = output.logits.new_zeros(output.logits.shape[:2] + shares.shape[1:]).float()
-    targets[:, -1] = shares
-    logs = output.logits.float().log_softmax(dim=-1)[:, :, pupil.letters]
-    return -(targets * logs).sum() / len(shares)
-
-
-def last_loss(pupil: Pupil, shares: torch.Tensor) -> torch.Tensor:
-    """The loss of the method: what lies above the trunk, after the last token."""
-    from assets.alignment.opinion_sft import option_loss
-
-    return option_loss(pupil.logits(pupil.model, list(pupil.ids.values())), shares, pupil.letters)
-
-
-Loss = Callable[["Pupil", "torch.Tensor"], "torch.Tensor"]
-
-
-def gradients(pupil: Pupil, loss: Loss) -> list[torch.Tensor]:
-    """The gradient in every trained weight."""
-    import torch
-
-    shares = torch.tensor([[0.4, 0.3, 0.2, 0.1]]).expand(len(pupil.ids), -1)
-    return list(torch.autograd.grad(loss(pupil, shares), trained(pupil)))
-
-
-def opinion_steps(pupil: Pupil, rounds: int) -> dict[str, Steps]:
-    """Both ways in turn, in the arithmetic of the method."""
-    import torch
-
-    found = {"last": Steps(), "naive": Steps()}
-    for _ in range(rounds):
-        for name, loss in (("last", last_loss), ("naive", naive_loss)):
-            moments = [now()]
-            for _ in range(4):
-                with torch.autocast("cpu", dtype=torch.bfloat16):
-                    gradients(pupil, loss)
-                moments.append(now())
-            found[name].add(moments)
-    return found
-
-
-def gradient_difference(pupil: Pupil) -> float:
-    """The largest difference of any weight's gradient in float32."""
-    from dataclasses import replace
-
-    pupil.model.float()
-    hidden = {ids: pupil.trunk.hidden(ids) for ids in pupil.ids.values()}
-    exact = replace(pupil, hidden=hidden)
-    pairs = zip(gradients(exact, last_loss), gradients(exact, naive_loss), strict=True)
-    return max(float((one - other).abs().max()) for one, other in pairs)
-
-
-def in_turn(
-    ways: Mapping[str, Callable[[Path], list[Moment]]], rounds: int, folder: Path
-) -> Iterator[tuple[str, Steps]]:
-    """What each way took, one after the other, round by round."""
-    found = {name: Steps() for name in ways}
-    for number in range(rounds):
-        for name, way in ways.items():
-            found[name].add(way(folder / f"{name}-{number}"))
-    yield from found.items()
-
-
-def line(name: str, ours: Steps, other: Steps, claim: str, beside: str) -> None:
-    """Prints one pair."""
-    ratio = ours.seconds / other.seconds
-    print(f"{name:<16}{ours.shown:>18}{other.shown:>18}{ratio:>8.3f}  {claim:<22}{beside}",
-          flush=True)  # fmt: skip
-
-
 def main() -> None:
     """Measures everything in a folder that is removed afterwards."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
@@ -475,16 +259,6 @@ def measure_grpo(
     )
     claim = f"(claim: under {1 + CLOSE:.2f})"
     line("grpo", ours, other, claim, f"trl's GRPOTrainer; {tokens}")
-
-
-def measure_opinion(model: Path, size: Size, rounds: int, folder: Path) -> None:
-    """Opinion training beside the naive loss."""
-    pupil = teach(model, folder / "pupil", size.batch + 1)
-    found = opinion_steps(pupil, max(3, rounds))
-    difference = gradient_difference(pupil)
-    claim = f"(claim: under {1 / FASTER:.2f})"
-    same = f"the loss over all tokens; gradients differ by {difference:.0e} (claim: {SAME:.0e})"
-    line("opinion", found["last"], found["naive"], claim, same)
 
 
 def measure_rlp(model: Path, data: Path, size: Size, rounds: int, folder: Path) -> None:

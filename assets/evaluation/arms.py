@@ -11,18 +11,21 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from assets.alignment.sft import sort_out
 from assets.compute import load_model, prepare
 from assets.evaluation.tasks import Row, Scored, score_tasks
 from assets.synthesis.sampling import Sampling
 from registry.artifact import write_atomically
+from registry.errors import MethodError
 from registry.results import Result
 
 if TYPE_CHECKING:
+    from assets.alignment.sequences import TokenSequence
     from registry.context import Context
 
 Array = NDArray[np.float64]
@@ -46,6 +49,25 @@ class Unit:
     def name(self) -> str:
         """What it is known by."""
         return f"{self.arm}-{self.seed}"
+
+
+def learnable(
+    tokenizer: Any, rows: Sequence[Row], longest: int, whose: str, *, chat: bool
+) -> list[TokenSequence]:
+    """Rows as a model learns from them.
+
+    Raises:
+        MethodError: One cannot be learned from, so that arms would learn from different rows.
+    """
+    chosen = [dict(row) for row in rows]
+    sequences, rejected = sort_out(tokenizer, chosen, longest, chat=chat)
+    if rejected:
+        raise MethodError(
+            f"{len(rejected)} of {len(chosen)} rows of {whose} cannot be learned from",
+            why=f"{rejected[0]['row_id']}: {rejected[0]['reason']}",
+            mend="filter them out first, so that all arms learn from as many rows",
+        )
+    return sequences
 
 
 def measured(folder: Path, unit: Unit, measure: Callable[[], list[Scored]]) -> list[Scored]:

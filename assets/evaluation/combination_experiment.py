@@ -27,7 +27,6 @@ from assets.alignment.fine_tuning import tune
 from assets.alignment.grpo import Params as GrpoParams
 from assets.alignment.grpo import reinforce
 from assets.alignment.reward_terms import AccuracyReward, LengthReward
-from assets.alignment.sft import sort_out
 from assets.alignment.training import Tell, TuningParams, merged
 from assets.compute import LIBRARIES, load_weights, prepare, save_model
 from assets.evaluation.arms import (
@@ -37,6 +36,7 @@ from assets.evaluation.arms import (
     Unit,
     draw,
     in_lines,
+    learnable,
     measured,
     results_of,
     rows_of,
@@ -217,16 +217,9 @@ def _imitate(
 ) -> Trained:
     device = prepare(context)
     model, tokenizer = load_weights(files, device, params.sft.loads_as)
-    chosen = [dict(row) for row in rows]
-    sequences, rejected = sort_out(
-        tokenizer, chosen, params.sft.longest, chat=params.sampling.chat_template
+    sequences = learnable(
+        tokenizer, rows, params.sft.longest, "the tasks", chat=params.sampling.chat_template
     )
-    if rejected:
-        raise MethodError(
-            f"{len(rejected)} tasks cannot be learned from",
-            why=f"{rejected[0]['row_id']}: {rejected[0]['reason']}",
-            mend="leave them out, so that all arms learn from the same tasks",
-        )
     step = params.sft.batch_size * sum(len(one.ids) for one in sequences) / len(sequences)
     steps = max(1, round(budget / step))
     model, curve = tune(

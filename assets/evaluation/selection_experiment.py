@@ -17,7 +17,6 @@ from pydantic import Field
 
 from assets.alignment import training
 from assets.alignment.fine_tuning import tune
-from assets.alignment.sft import sort_out
 from assets.alignment.training import Tell, TuningParams
 from assets.compute import LIBRARIES, load_weights, prepare, save_model
 from assets.evaluation.arms import (
@@ -27,6 +26,7 @@ from assets.evaluation.arms import (
     Unit,
     draw,
     in_lines,
+    learnable,
     measured,
     results_of,
     rows_of,
@@ -131,15 +131,10 @@ def _measure(
     shutil.rmtree(scratch, ignore_errors=True)
     if unit.arm != BASE:
         model, tokenizer = load_weights(base.files, device, params.tuning.loads_as)
-        chosen = [dict(row) for row in choose(rows, params.rows, unit.seed, unit.arm)]
-        chat = params.sampling.chat_template
-        sequences, rejected = sort_out(tokenizer, chosen, params.tuning.longest, chat=chat)
-        if rejected:
-            raise MethodError(
-                f"{len(rejected)} rows of {unit.arm} cannot be learned from",
-                why=f"{rejected[0]['row_id']}: {rejected[0]['reason']}",
-                mend="filter the arm first, so that all arms give the same number of rows",
-            )
+        chosen = choose(rows, params.rows, unit.seed, unit.arm)
+        sequences = learnable(
+            tokenizer, chosen, params.tuning.longest, unit.arm, chat=params.sampling.chat_template
+        )
         tuned, _ = tune(
             model, tokenizer, sequences, params.tuning, seed=unit.seed, device=context.device,
             folder=scratch / "trainer", tell=tell,

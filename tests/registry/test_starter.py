@@ -48,6 +48,18 @@ def test_a_made_model_answers(tiny: Folder) -> None:
     assert "two or more" in tiny.chorus(*asked, "--options", "Yes", expect=2).err
 
 
+def test_a_model_that_rests_on_several_groups_is_asked_as_one_of_them(tiny: Folder) -> None:
+    asked = ("ask", "pooled-sft", "How important is voting?", "--options", "Very", "Not at all")
+    plain = tiny.chorus(*asked, "--json").json
+    told = tiny.chorus(*asked, "--as", "age-22-34", "--json").json
+    assert (plain["community"], told["community"]) == (None, "age-22-34")
+    assert plain["options"] != told["options"]
+    wrong = tiny.chorus(*asked, "--as", "age-35-49", expect=2).err
+    assert "it knows age-22-34, age-65-plus" in " ".join(wrong.split())
+    own = ("ask", "community-sft@age-22-34", "Why?", "--as", "age-22-34")
+    assert "rests on age-22-34 alone" in " ".join(tiny.chorus(*own, expect=2).err.split())
+
+
 def test_a_fanned_out_artifact_and_a_shared_one_are_made_the_same_by_dvc(
     tiny: Folder, tmp_path: Path
 ) -> None:
