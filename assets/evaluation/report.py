@@ -1,16 +1,16 @@
 """The pluralism report: one page across all groups and one for each model.
 
-It computes little and repeats nothing of what it reads: every figure stands in the node that it
-names. It writes `index.html` and `index.md`, the same for each model below `models/`, pictures
-beside them, and, for cards and the Dagster UI, the differences that no other node states.
+Every figure comes from the nodes that it names; it computes only what was before and after, task by
+task. It writes `index.html` and `index.md`, the same for each model below `models/`, and pictures
+beside them. `results.json` holds the differences that no other node states, for models' cards.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from assets.evaluation.report_costs import (
     Named,
@@ -27,7 +27,8 @@ from assets.evaluation.report_model_pages import page_of
 from assets.evaluation.report_opinions import Opinions, read_opinions_of, roles_of
 from assets.evaluation.report_pages import Material, across, node_of
 from assets.evaluation.report_plots import by_name, pictures
-from assets.rows import LIBRARIES
+from assets.evaluation.report_served import FARTHER, NEARER
+from assets.rows import LIBRARIES, write_rows
 from registry.artifact import Hasher
 from registry.card import SPEAKS
 from registry.method import Method, Role
@@ -37,6 +38,7 @@ from registry.typed import Frozen
 if TYPE_CHECKING:
     from registry.context import Context
 
+SERVED = "served.parquet"
 IN_SHORT = "in-short.md"
 """What a materialisation shows as text."""
 _ROLES = ("pluralism", "reasoning", "diversity", "coverage")
@@ -67,6 +69,7 @@ def run(context: Context) -> None:
         (context.out / f"{document.name}.md").write_text(markdown(document), encoding="utf-8")
     (context.out / IN_SHORT).write_text(in_short(documents[0]), encoding="utf-8")
     Results(results=tuple(results_of(material))).write(context.out)
+    write_rows(context.out / SERVED, list(rows_of(material)), _schema())
     headline = json.dumps(dict(headline_of(material)), indent=2)
     (context.out / "headline.json").write_text(headline + "\n")
     _write_summary(context, material, documents)
@@ -149,7 +152,7 @@ def results_of(material: Material) -> Iterator[Result]:
                     if isinstance(minus, Difference):
                         yield _result(label, "total variation", minus, part, one.community)
     for label in opinions.models:
-        if label in opinions.cards:
+        if label in opinions.cards and label != material.roles.base:
             for found in (*material.reasoning(label), *material.diversity(label)):
                 yield from _of_change(label, found)
 
@@ -159,9 +162,7 @@ def _of_change(label: str, found: Named) -> Iterator[Result]:
         yield _result(label, found.what, found.change.difference, found.how or "all", "")
 
 
-def _result(
-    about: str, what: str, found: Difference, part: str, community: str
-) -> Result:
+def _result(about: str, what: str, found: Difference, part: str, community: str) -> Result:
     known = found.low is not None and found.high is not None
     return Result(
         about=about,
@@ -186,10 +187,14 @@ def headline_of(material: Material) -> Iterator[tuple[str, float]]:
     first = [one.minus_pooled[material.opinions.first] for one in served]
     known = [one for one in first if isinstance(one, Difference)]
     if known:
-        yield "groups whose own model is nearer than one for all", sum(
-            one.tone == "good" for one in known
+        yield (
+            "groups whose own model is nearer than one for all",
+            sum(one.tone == "good" for one in known),
         )
-        yield "own minus one for all, mean total variation", sum(o.value for o in known) / len(known)
+        yield (
+            "own minus one for all, mean total variation",
+            sum(o.value for o in known) / len(known),
+        )
     for kind, measure in (("reasoning", material.reasoning), ("diversity", material.diversity)):
         changes: dict[str, list[float]] = {}
         for model in material.serving:
@@ -200,9 +205,8 @@ def headline_of(material: Material) -> Iterator[tuple[str, float]]:
             yield f"{kind}: {what}, mean change", sum(values) / len(values)
 
 
-def _write_summary(
-    context: Context, material: Material, documents: Sequence[Document]
-) -> None:
+def _write_summary(context: Context, material: Material, documents: Sequence[Document]) -> None:
+    rows = list(rows_of(material))
     summary = {
         "schema_version": 1,
         "pages": {one.title: f"{one.name}.html" for one in documents},
@@ -214,8 +218,7 @@ def _write_summary(
                 "own": one.own,
                 "pooled": one.pooled,
                 "conditioned": one.conditioned,
-                "own_minus_pooled": _as_rows(one.minus_pooled),
-                "own_minus_conditioned": _as_rows(one.minus_conditioned),
+                "comparisons": [r for r in rows if r["community"] == one.community],
             }
             for one in material.served
         ],
@@ -228,13 +231,43 @@ def _write_summary(
     (context.out / "summary.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _as_rows(found: Mapping[str, object]) -> dict[str, dict[str, object]]:
+def rows_of(material: Material) -> Iterator[dict[str, Any]]:
+    """A row for each group, kind of question and kind of rival, measured or not."""
+    for one in material.served:
+        kinds = (
+            ("pooled", one.pooled, one.minus_pooled),
+            ("conditioned", one.conditioned, one.minus_conditioned),
+        )
+        for kind, rival, minus in kinds:
+            for part, found in minus.items():
+                measured = found if isinstance(found, Difference) else None
+                yield {
+                    "community": one.community,
+                    "slice": part,
+                    "served_best_by": one.best,
+                    "own": one.own,
+                    "kind": kind,
+                    "rival": rival,
+                    "difference": measured.value if measured else None,
+                    "low": measured.low if measured else None,
+                    "high": measured.high if measured else None,
+                    "items": measured.items if measured else None,
+                    "people": measured.people if measured else None,
+                    "says": measured.words(NEARER, FARTHER) if measured else found.shown,
+                }
+
+
+def _schema() -> dict[str, Any]:
+    """The columns of the rows."""
+    import polars
+
+    text, whole, figure = polars.String, polars.Int64, polars.Float64
     return {
-        part: {"difference": d.value, "low": d.low, "high": d.high, "items": d.items,
-               "people": d.people, "says": d.words("nearer", "farther")}
-        if isinstance(d, Difference) else {"says": getattr(d, "shown", "")}
-        for part, d in found.items()
-    }  # fmt: skip
+        **dict.fromkeys(("community", "slice", "served_best_by", "own", "kind", "rival"), text),
+        **dict.fromkeys(("difference", "low", "high"), figure),
+        **dict.fromkeys(("items", "people"), whole),
+        "says": text,
+    }
 
 
 method = Method(

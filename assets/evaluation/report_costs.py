@@ -213,7 +213,11 @@ def diversity(asked: Sequence[Asked], base: str | None, model: str) -> list[Name
     if not pairs:
         why = f"answers of {base} were drawn in another way, or not at all"
         return [Named(LIKENESS, mine[0].setting, Missing(why))]
-    return [found for first, then in pairs for found in _compared(first, then)]
+    found = [one for first, then in pairs for one in _compared(first, then)]
+    if not any(one.what == DIFFERENT for one in found):
+        why = Missing("no answers to prompts with known right answers")
+        found.append(Named(DIFFERENT, mine[0].setting, why))
+    return found
 
 
 def _compared(before: Asked, after: Asked) -> Iterator[Named]:
@@ -225,15 +229,11 @@ def _compared(before: Asked, after: Asked) -> Iterator[Named]:
             lower_is_better=True, rival=before.model, beside=beside,
         )  # fmt: skip
         yield Named(LIKENESS, how, change)
-    if not (before.yields and after.yields):
-        yield Named(DIFFERENT, how, Missing("no answers to prompts with known right answers"))
-        return
-    valid = [{p: row["validity"] for p, row in one.yields.items()} for one in (before, after)]
-    yield Named(
-        VALID, how,
-        paired(*valid, "prompt", lower_is_better=False, rival=before.model, beside={}),
-    )  # fmt: skip
-    yield Named(DIFFERENT, how, _different(before, after))
+    if before.yields and after.yields:
+        valid = [{p: row["validity"] for p, row in o.yields.items()} for o in (before, after)]
+        change = paired(*valid, "prompt", lower_is_better=False, rival=before.model, beside={})
+        yield Named(VALID, how, change)
+        yield Named(DIFFERENT, how, _different(before, after))
 
 
 def _different(before: Asked, after: Asked) -> Change | Missing:
@@ -254,9 +254,7 @@ def _different(before: Asked, after: Asked) -> Change | Missing:
     if not one:
         return Missing("no prompt has two right answers both before and after")
     beside = {"an even draw": sum(even) / len(even)} if len(even) == len(one) else {}
-    return paired(
-        one, other, "prompt", lower_is_better=False, rival=before.model, beside=beside
-    )
+    return paired(one, other, "prompt", lower_is_better=False, rival=before.model, beside=beside)
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,8 @@ class Picture:
     """Its file without suffix."""
     says: str
     """What it shows, for those who do not see it."""
+    caption: str
+    """What its colours and dots mean."""
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ td.missing > .said { color: var(--soft); font-style: italic; }
 .note { color: var(--soft); font-size: var(--s1); }
 figure { margin: 1rem 0 1.5rem; background: var(--card); border: 1px solid var(--line);
   border-radius: 10px; padding: 1rem; }
-figure svg { display: block; width: 100%; height: auto; max-width: 40rem; margin: 0 auto; }
+figure svg { display: block; width: 100%; height: auto; max-width: 30rem; margin: 0 auto; }
+figcaption { max-width: 44rem; margin: 0.5rem auto 0; text-align: center; }
 .points { padding-left: 1.25rem; max-width: 44rem; }
 .points li { margin: 0 0 0.5rem; }
 .code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
@@ -90,7 +91,11 @@ footer { color: var(--soft); font-size: var(--s1); border-top: 1px solid var(--l
   main, footer { padding: 1rem; }
   .answers { grid-template-columns: 1fr; gap: 0.5rem; }
   figure { padding: 0.5rem; }
-  th, td { padding: 0.5rem 0.75rem; }
+  table, tbody, tr, th, td, caption { display: block; min-width: 0; max-width: none; }
+  thead { position: absolute; left: -99rem; }
+  tbody tr { border-top: 1px solid var(--line); padding: 0.5rem 0; }
+  tbody th, td { border: 0; padding: 0.25rem 1rem; max-width: none; }
+  td::before { content: attr(data-name); display: block; color: var(--soft); }
 }
 @media print {
   :root { color-scheme: light; --paper: #ffffff; --card: #ffffff; --ink: #000000; --soft: #333333;
@@ -110,18 +115,21 @@ _TEMPLATE = """\
 {%- macro show(block) %}
 {%- if block.kind == "table" %}
 <div class="wide" role="region" tabindex="0" aria-label="{{ block.it.caption }}">
-<table>
+<table role="table">
 <caption>{{ block.it.caption }}</caption>
-<thead><tr>{% for name in block.it.header %}<th scope="col" dir="auto">
+<thead role="rowgroup"><tr role="row">{% for name in block.it.header %}
+<th scope="col" role="columnheader" dir="auto">
 {%- if name %}{{ name }}{% else %}<span class="skip">who answers</span>{% endif %}</th>
 {%- endfor %}</tr></thead>
-<tbody>
+<tbody role="rowgroup">
 {%- for row in block.it.rows %}
-<tr>{% for cell in row %}{% set tag = "th" if loop.first else "td" %}
-<{{ tag }}{% if loop.first %} scope="row"{% endif %}{% if cell.tone %} class="{{ cell.tone }}"
+<tr role="row">{% for cell in row %}{% set tag = "th" if loop.first else "td" %}
+<{{ tag }}{% if loop.first %} scope="row" role="rowheader"{% else %} role="cell" data-name="
+{{- block.it.header[loop.index0] }}"{% endif %}{% if cell.tone %} class="{{ cell.tone }}"
 {%- endif %}><span class="said" dir="auto">
 {%- if cell.link %}<a href="{{ cell.link }}.html">{{ cell.text }}</a>{% else %}{{ cell.text }}
-{%- endif %}</span>{% if cell.more %}<small dir="auto">{{ cell.more }}</small>{% endif %}</{{ tag }}>
+{%- endif %}</span>{% if cell.more %}<small dir="auto">{{ cell.more }}</small>{% endif -%}
+</{{ tag }}>
 {%- endfor %}</tr>
 {%- endfor %}
 </tbody>
@@ -131,7 +139,8 @@ _TEMPLATE = """\
 <p class="note">{{ block.it.note }}</p>
 {%- endif %}
 {%- elif block.kind == "picture" %}
-<figure role="img" aria-label="{{ block.it.says }}">{{ pictures[block.it.name] }}</figure>
+<figure><div role="img" aria-label="{{ block.it.says }}">{{ pictures[block.it.name] }}</div>
+<figcaption class="note">{{ block.it.caption }}</figcaption></figure>
 {%- elif block.kind == "points" %}
 <ul class="points">{% for line in block.it.lines %}
 <li dir="auto">{{ line }}</li>{% endfor %}
@@ -213,11 +222,15 @@ def html(document: Document, drawn: Mapping[str, str]) -> str:
                 kind = "text"
         return {"kind": kind, "it": block}
 
-    pictures = {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704 - drawn by us
-    return _template().render(
-        document=document,
-        first=[prepared(block) for block in document.first],
-        sections=[(s.title, [prepared(b) for b in s.blocks]) for s in document.sections],
-        pictures=pictures,
-        style=Markup(_STYLE),
-    ) + "\n"
+    # matplotlib wrote the pictures and escaped what stands in them.
+    pictures = {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704
+    return (
+        _template().render(
+            document=document,
+            first=[prepared(block) for block in document.first],
+            sections=[(s.title, [prepared(b) for b in s.blocks]) for s in document.sections],
+            pictures=pictures,
+            style=Markup(_STYLE),  # noqa: S704 - a constant
+        )
+        + "\n"
+    )

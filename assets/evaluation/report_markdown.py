@@ -42,6 +42,7 @@ def _block(block: Block, page: str) -> Iterator[str]:
         case Picture():
             up = "../" * (len(PurePosixPath(page).parts) - 1)
             yield from (f"![{plain(block.says)}]({up}{block.name}.png)", "")
+            yield from (plain(block.caption), "")
         case Table():
             yield from _table(block)
 

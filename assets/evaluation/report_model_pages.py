@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from assets.evaluation.answerers import OWN_TABLE, UNIFORM
 from assets.evaluation.pluralism_figures import TV
 from assets.evaluation.report_costs import Named
 from assets.evaluation.report_document import (
@@ -30,7 +31,7 @@ from assets.evaluation.report_pages import (
     Material,
     node_of,
 )
-from assets.evaluation.report_served import cost, listed
+from assets.evaluation.report_served import cost, listed, sentence
 from assets.evaluation.report_tables import (
     cost_table,
     coverage_table,
@@ -39,7 +40,12 @@ from assets.evaluation.report_tables import (
     words_for,
 )
 
-_BESIDE = ("uniform", "pooled table", "own table (noise floor)")
+_CAPTION = (
+    "Blue: this model. Grey on the same line: to the right every option alike, to the left the "
+    "group's own table, which is what is left between two halves of the same people. Lines are "
+    "95 % intervals."
+)
+_BESIDE = (UNIFORM, "pooled table", OWN_TABLE)
 NO_FIGURES = "Nothing is known of how near its answers are to anybody's: it was not scored."
 
 
@@ -58,7 +64,10 @@ def page_of(material: Material, label: str) -> Document:
         speaks=material.speaks,
         answers=tuple(answers),
         first=(
-            (_distances(material, label), Picture(f"models/{material.slugs[label]}", _says(label)))
+            (
+                _distances(material, label),
+                Picture(f"models/{material.slugs[label]}", _says(label), _CAPTION),
+            )
             if scored
             else (Text(NO_FIGURES),)
         ),
@@ -81,12 +90,13 @@ def _sections(
     name = clean(label)
     own = [note for note in material.notes if label in note]
     yield Section(
-        "To know before quoting a figure", (Points(own + [n for n in material.notes if n not in own]
-                                                   or (NOTHING_LEFT_OUT,)),)
+        "To know before quoting a figure",
+        (Points(own + [n for n in material.notes if n not in own] or (NOTHING_LEFT_OUT,)),),
     )
     if label in opinions.models:
-        blocks: list[Block] = [table for part in opinions.slices
-                               if (table := _rivals(material, label, part))]
+        blocks: list[Block] = [
+            table for part in opinions.slices if (table := _rivals(material, label, part))
+        ]
         lacking = Text("It was compared with no other: not measured.")
         yield Section("Beside its rivals", tuple(blocks) or (lacking,))
         yield Section("Every figure", tuple(_metrics(material, label)))
@@ -110,7 +120,9 @@ def _whom(material: Material, label: str) -> Answer:
     question = "Whom does it serve?"
     opinions = material.opinions
     if label not in opinions.models:
-        return Answer(question, "Not measured: the pluralism evaluation does not know it.", "missing")
+        return Answer(
+            question, "Not measured: the pluralism evaluation does not know it.", "missing"
+        )
     if label in opinions.constant:
         text = "It answers all questions alike and does not read them; a good figure would be luck."
         return Answer(question, text, "bad")
@@ -142,7 +154,7 @@ def _better(material: Material, label: str) -> Answer:
         return Answer(question, "Not measured: no pooled model was given.", "missing")
     found = opinions.minus(part, mine[0].community, label, pooled)
     if isinstance(found, Missing):
-        return Answer(question, f"{found.shown}.", "missing")
+        return Answer(question, f"{sentence(found.shown)}.", "missing")
     words = found.words("nearer than", "farther than")
     said = f"{words} {pooled}" if found.sure else f"{words} from {pooled}"
     text = f"To {mine[0].name} it is {said}: {found.shown}; {found.size}."
@@ -157,13 +169,19 @@ def _distances(material: Material, label: str) -> Table:
     for part in opinions.slices:
         for community, name in opinions.names.items():
             found = opinions.distance(part, community, label)
-            mine = Cell(found.shown, found.size) if isinstance(found, Estimate) else (
-                missing_cell(found))
+            mine = (
+                Cell(found.shown, found.size)
+                if isinstance(found, Estimate)
+                else (missing_cell(found))
+            )
             beside = []
             for other in _BESIDE:
                 there = opinions.distance(part, community, other)
-                beside.append(Cell("not measured", tone="missing") if isinstance(there, Missing)
-                              else Cell(there.shown))
+                beside.append(
+                    Cell("not measured", tone="missing")
+                    if isinstance(there, Missing)
+                    else Cell(there.shown)
+                )
             rows.append((Cell(clean(name), SLICES.get(part, part)), mine, *beside))
     note = (
         "Distance: the share of answers that would have to change (total variation). Lower is "
@@ -195,7 +213,7 @@ def _rivals(material: Material, label: str, part: str) -> Table | None:
         "In total variation: below 0 this model is nearer. Beside the figure it says where a "
         "difference does not stand when all comparisons of this model count together (Holm)."
     )
-    return Table(caption[0].upper() + caption[1:], header, rows, note)
+    return Table(sentence(caption), header, rows, note)
 
 
 def _metrics(material: Material, label: str) -> Iterator[Table]:
@@ -228,4 +246,4 @@ def _metrics(material: Material, label: str) -> Iterator[Table]:
             caption = SLICES.get(part, part)
             header = ("figure", "this model", "beside it")
             note = "What each figure means stands in docs/pluralism.md."
-            yield Table(caption[0].upper() + caption[1:], header, tuple(rows), note)
+            yield Table(sentence(caption), header, tuple(rows), note)

@@ -1,4 +1,4 @@
-"""What a pluralism evaluation found, as the report asks for it: who serves whom, and by how much."""
+"""What a pluralism evaluation found, as the report asks for it."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from assets.evaluation.answerers import UNIFORM
 from assets.evaluation.report_costs import (
     Asked,
     Covered,
@@ -22,12 +23,11 @@ from assets.evaluation.report_document import (
     Points,
     Section,
     Table,
-    Text,
     clean,
 )
 from assets.evaluation.report_estimates import Estimate, Missing, missing_cell
 from assets.evaluation.report_opinions import Opinions, Roles
-from assets.evaluation.report_served import Served, cost, how_much, serve, who
+from assets.evaluation.report_served import Served, cost, how_much, sentence, serve, who
 from assets.evaluation.report_tables import (
     cost_table,
     coverage_table,
@@ -38,9 +38,17 @@ from assets.evaluation.report_tables import (
 )
 
 INDEX = "index"
+_WHO = (
+    "Blue: the group's own models. Ochre: other models. Grey: needs no model. The large dot is the "
+    "nearest model; lines are 95 % intervals."
+)
+_OWN = "A full dot: the interval leaves 0 out. An open one: the two cannot be told apart."
+_COST = "Grey: before alignment. A large dot: the change's interval leaves 0 out."
 REASONING = "At what cost in reasoning?"
 DIVERSITY = "At what cost in diversity?"
-_ACROSS = "Distance: the share of answers that would have to change (total variation). Lower is nearer."
+_ACROSS = (
+    "Distance: the share of answers that would have to change (total variation). Lower is nearer."
+)
 SLICES = {
     "asked": "questions learned from",
     "unseen wording": "the same in words not seen",
@@ -119,7 +127,7 @@ def across(material: Material) -> Document:
         cost(REASONING, reasons, words_for),
         cost(DIVERSITY, diverse, words_for),
     )
-    first = (_by_group(material), Picture("who-serves-whom", _says(served)))
+    first = (_by_group(material), Picture("who-serves-whom", _says(served), _WHO))
     return Document(
         name=INDEX,
         title="Which model serves whom",
@@ -133,7 +141,9 @@ def across(material: Material) -> Document:
 
 
 def _sections(
-    material: Material, reasons: Mapping[str, Sequence[Named]], diverse: Mapping[str, Sequence[Named]]
+    material: Material,
+    reasons: Mapping[str, Sequence[Named]],
+    diverse: Mapping[str, Sequence[Named]],
 ) -> list[Section]:
     opinions = material.opinions
     links = material.links("models/")
@@ -142,20 +152,24 @@ def _sections(
         _minus(material, "Own model minus one model for all", conditioned=False),
     ]
     if material.roles.conditioned:
-        slices.append(_minus(material, "Own model minus one that is told the group", conditioned=True))
+        slices.append(
+            _minus(material, "Own model minus one that is told the group", conditioned=True)
+        )
     if has_differences(material):
-        slices.append(Picture("own-minus-one-for-all", "Own model minus one model for all, by "
-                              "group and kind of question, with intervals; left of 0 is nearer."))
+        says = "Own model minus one model for all, by group and kind of question, with intervals."
+        slices.append(Picture("own-minus-one-for-all", says, _OWN))
     costs: list[Block] = [
         cost_table("Reasoning", reasons, links, REASONING_NOTE),
         cost_table("Diversity", diverse, links, DIVERSITY_NOTE),
         coverage_table(material.covered, base, "Intervals over situations."),
     ]
     if has_changes(material):
-        costs.insert(0, Picture("cost", "Right answers and likeness before and after alignment, "
-                                "with intervals; the same figures are in the tables below."))
+        says = "Right answers and likeness before and after alignment; the tables below say it all."
+        costs.insert(0, Picture("cost", says, _COST))
     return [
-        Section("To know before quoting a figure", (Points(material.notes or (NOTHING_LEFT_OUT,)),)),
+        Section(
+            "To know before quoting a figure", (Points(material.notes or (NOTHING_LEFT_OUT,)),)
+        ),
         Section("In other words, and on new questions", tuple(slices)),
         Section(
             "Every model on every group",
@@ -169,16 +183,27 @@ def _sections(
 
 NOTHING_LEFT_OUT = "Nothing was left out or marked."
 HOW_TO_READ = (
-    "Read down a column: which model is nearest to this group? Along a row one mostly reads how near "
-    "a group is to answering every option alike.",
-    "Brackets hold 95 % intervals: how far a figure would move if other people had been held out. "
-    "Where the interval of a difference holds 0, the two cannot be told apart.",
-    "The group's own model and the model for all are the nearest of their kind on the questions "
-    "learned from, chosen on the same people: this flatters both a little. The choice stays the same "
-    "for all other kinds of question.",
-    "Lines marked as saw the answers are no rivals; they show what the best possible would be.",
-    "Near is not good: how people answered says nothing about whether an answer is right, kind or "
-    "safe. The figures come from one survey and replace no poll.",
+    (
+        "Read down a column: which model is nearest to this group? Along a row one mostly reads "
+        "how near a group is to answering every option alike."
+    ),
+    (
+        "Brackets hold 95 % intervals: how far a figure would move if other people had been held "
+        "out. Where the interval of a difference holds 0, the two cannot be told apart."
+    ),
+    (
+        "The group's own model and the model for all are the nearest of their kind on the "
+        "questions learned from, chosen on the same people: this flatters both a little. The "
+        "choice stays the same for all other kinds of question."
+    ),
+    (
+        "Lines marked as no rival saw the answers, or show what noise alone makes of a perfect "
+        "answerer."
+    ),
+    (
+        "Near is not good: how people answered says nothing about whether an answer is right, kind "
+        "or safe. The figures come from one survey and replace no poll."
+    ),
 )
 
 
@@ -214,7 +239,7 @@ def _by_group(material: Material) -> Table:
             cells.append(missing_cell(Missing("")))
         else:
             found = one.distances[one.best]
-            uniform = one.distances.get("uniform")
+            uniform = one.distances.get(UNIFORM)
             beside = f"; every option alike: {uniform.value:.3f}" if uniform else ""
             whose = "its own" if one.served_by_own else "not its own"
             if one.nearer_tables:
@@ -275,8 +300,8 @@ def _cross(material: Material, part: str) -> Table:
     size = "; ".join(dict.fromkeys(sizes))
     caption = SLICES.get(part, part)
     return Table(
-        caption[0].upper() + caption[1:], ("", *names), tuple(rows),
-        f"{_ACROSS} Read down columns. {size}.",
+        sentence(caption), ("", *names), tuple(rows),
+        f"{_ACROSS} Read down columns. By group: {size}.",
     )  # fmt: skip
 
 
@@ -286,5 +311,3 @@ def _kind(opinions: Opinions, label: str, marks: Sequence[str]) -> str:
     if label in opinions.constant:
         return "answers all questions alike: no rival"
     return "needs no model" if label in opinions.of_kind("baseline") else ""
-
-

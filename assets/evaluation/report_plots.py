@@ -1,5 +1,6 @@
-"""The pictures of the report: once as PNG for Markdown and Dagster, once as SVG that follows the
-colours of the page it lies in.
+"""The pictures of the report.
+
+Once as PNG for Markdown and Dagster, once as SVG that takes the colours of the page it lies in.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from io import BytesIO, StringIO
 from typing import Any
 
+from assets.evaluation.answerers import OWN_TABLE, UNIFORM
 from assets.evaluation.report_document import clean
 from assets.evaluation.report_estimates import Change, Difference, Estimate
 from assets.evaluation.report_pages import SLICES, Material
@@ -23,9 +25,12 @@ _VARIABLES = {
     _INK: "ink", _SOFT: "soft", _LINE: "line",
     **dict(zip(_COLOURS, ("one", "two", "three", "four", "five"), strict=True)),
 }  # fmt: skip
-_WIDTH = 5.6
-_NAME = 34
-"""Characters of a name in a picture."""
+POOLED_TABLE = "pooled table"
+_WIDTH, _LEFT, _RIGHT = 4.4, 2.0, 0.1
+_LINE_HEIGHT, _TITLE, _AXIS, _BELOW = 0.23, 0.36, 0.3, 0.26
+"""Inches. Narrow enough to be read on a telephone as it stands."""
+_NAME, _TITLE_NAME = 27, 48
+"""Characters of a name in a picture; wide ones count twice."""
 _SIZE = 9.5
 
 
@@ -43,16 +48,18 @@ class _Line:
     found: Estimate
     colour: str = _COLOURS[0]
     strong: bool = False
+    beside: tuple[Estimate, ...] = ()
+    """What stands on the same line in grey."""
 
 
 def pictures(material: Material) -> dict[str, Drawn]:
     """Every picture of the report by name."""
     found = {"who-serves-whom": _who(material)}
     if differences := list(_differences(material)):
+        below = "own model minus one model for all; left is nearer"
         found["own-minus-one-for-all"] = _panels(
-            "own-minus-one-for-all", differences, "own model minus one model for all; left is nearer",
-            zero=True,
-        )  # fmt: skip
+            "own-minus-one-for-all", differences, below, zero=True
+        )
     if changes := list(_changes(material)):
         found["cost"] = _panels("cost", changes, "", zero=False)
     for label in material.opinions.models:
@@ -64,7 +71,7 @@ def pictures(material: Material) -> dict[str, Drawn]:
 def _who(material: Material) -> Drawn:
     opinions = material.opinions
     panels = []
-    shown = [*opinions.models, "pooled table", "uniform"]
+    shown = [*opinions.models, POOLED_TABLE, UNIFORM]
     for one in material.served:
         lines = [
             _Line(label, one.distances[label], _colour(material, one.community, label),
@@ -100,7 +107,8 @@ def _changes(material: Material) -> Iterator[tuple[str, list[_Line]]]:
             if isinstance(one.change, Change):
                 title = f"{one.what} ({one.how})"
                 lines = found.setdefault(
-                    title, [_Line(f"before: {one.change.difference.rival}", one.change.before, _SOFT)]
+                    title,
+                    [_Line(f"before: {one.change.difference.rival}", one.change.before, _SOFT)],
                 )
                 lines.append(_Line(model, one.change.after, strong=one.change.difference.sure))
     yield from found.items()
@@ -108,20 +116,17 @@ def _changes(material: Material) -> Iterator[tuple[str, list[_Line]]]:
 
 def _model(material: Material, label: str, name: str) -> Drawn:
     opinions = material.opinions
-    beside = ("uniform", "own table (noise floor)")
     panels = []
-    for part in opinions.slices:
+    for community, who in opinions.names.items():
         lines = []
-        for community, who in opinions.names.items():
+        for part in opinions.slices:
             found = opinions.distance(part, community, label)
+            grey = [opinions.distance(part, community, one) for one in (UNIFORM, OWN_TABLE)]
+            beside = tuple(one for one in grey if isinstance(one, Estimate))
             if isinstance(found, Estimate):
-                lines.append(_Line(clean(who), found, strong=True))
-            for other in beside:
-                there = opinions.distance(part, community, other)
-                if isinstance(there, Estimate):
-                    lines.append(_Line(other, there, _SOFT))
+                lines.append(_Line(SLICES.get(part, part), found, strong=True, beside=beside))
         if lines:
-            panels.append((SLICES.get(part, part), lines))
+            panels.append((clean(who), lines))
     return _panels(name, panels, "distance to its people; left is nearer", zero=False)
 
 
@@ -132,32 +137,47 @@ def _panels(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    heights = [0.9 + len(lines) for _, lines in panels]
-    figure = Figure(figsize=(_WIDTH, 0.4 + 0.235 * sum(h + 1.1 for h in heights)),
-                    layout="constrained")  # fmt: skip
+    heights = [_LINE_HEIGHT * (len(lines) + 0.4) for _, lines in panels]
+    height = sum(heights) + len(panels) * (_TITLE + _AXIS) + _BELOW * bool(below)
+    figure = Figure(figsize=(_WIDTH, height))
     FigureCanvasAgg(figure)
+    top, first = height, None
     with _quiet():
-        shared = len({title for title, _ in panels}) > 0 and bool(below)
-        grid = figure.subplots(len(panels), 1, squeeze=False, sharex=shared, height_ratios=heights)
-        for axis, (title, lines) in zip(grid[:, 0], panels, strict=True):
-            _panel(axis, title, lines, zero=zero)
+        for (title, lines), tall in zip(panels, heights, strict=True):
+            figure.text(
+                0.01, (top - 0.2) / height, _short(title, _TITLE_NAME), fontsize=_SIZE + 1,
+                color=_INK, fontweight="bold", parse_math=False,
+            )  # fmt: skip
+            top -= _TITLE + tall
+            place = (_LEFT, top, _WIDTH - _LEFT - _RIGHT, tall)
+            scale = (_WIDTH, height, _WIDTH, height)
+            axis = figure.add_axes(
+                tuple(p / s for p, s in zip(place, scale, strict=True)),
+                sharex=first if below else None,
+            )
+            first = first or axis
+            _panel(axis, lines, zero=zero)
+            top -= _AXIS
         if below:
-            grid[-1, 0].set_xlabel(below, fontsize=_SIZE, color=_SOFT)
+            figure.text(0.99, 0.08 / height, below, fontsize=_SIZE, color=_SOFT, ha="right")
         return _save(figure, name)
 
 
-def _panel(axis: Any, title: str, lines: Sequence[_Line], *, zero: bool) -> None:
+def _panel(axis: Any, lines: Sequence[_Line], *, zero: bool) -> None:
     for place, line in enumerate(lines):
-        found = line.found
-        low = found.value if found.low is None else found.low
-        high = found.value if found.high is None else found.high
-        axis.plot([low, high], [place, place], color=line.colour, lw=1.6)
-        axis.plot(
-            [found.value], [place], "o", color=line.colour, ms=7 if line.strong else 5,
-            mfc=line.colour if line.strong or not zero else "none",
-        )  # fmt: skip
+        for found, colour in (*((o, _SOFT) for o in line.beside), (line.found, line.colour)):
+            low = found.value if found.low is None else found.low
+            high = found.value if found.high is None else found.high
+            large = line.strong and found is line.found
+            axis.plot([low, high], [place, place], color=colour, lw=1.6)
+            axis.plot(
+                [found.value], [place], "o", color=colour, ms=7 if large else 5,
+                mfc=colour if large or not zero else "none",
+            )  # fmt: skip
     if zero:
         axis.axvline(0, color=_SOFT, lw=1)
+    elif all(found.value >= 0 for line in lines for found in (line.found, *line.beside)):
+        axis.set_xlim(left=0)
     axis.set_yticks(range(len(lines)), [_short(line.label) for line in lines])
     axis.set_ylim(len(lines) - 0.4, -0.6)
     axis.grid(axis="x", color=_LINE, lw=0.7)
@@ -166,15 +186,19 @@ def _panel(axis: Any, title: str, lines: Sequence[_Line], *, zero: bool) -> None
     axis.locator_params(axis="x", nbins=5)
     axis.spines[:].set_visible(False)
     axis.patch.set_visible(False)
-    axis.set_title(_short(title, 56), fontsize=_SIZE + 1, color=_INK, loc="left", fontweight="bold")
-    for text in (axis.title, *axis.get_yticklabels()):
+    for text in axis.get_yticklabels():
         text.set_parse_math(False)
 
 
 def _short(name: str, longest: int = _NAME) -> str:
     """A name as it fits beside a line. Marks that isolate directions are no glyphs."""
     shown = "".join(c for c in name if unicodedata.category(c) != "Cf")
-    return shown if len(shown) <= longest else shown[: longest - 1].rstrip() + "…"
+    room = longest
+    for place, character in enumerate(shown):
+        room -= 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if room < 0:
+            return shown[: place - 1].rstrip() + "…"
+    return shown
 
 
 @contextmanager

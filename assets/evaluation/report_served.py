@@ -108,6 +108,11 @@ def listed(parts: Iterable[str]) -> str:
     return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
 
 
+def sentence(text: str) -> str:
+    """The same with a capital letter; the rest stays as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def who(served: Sequence[Served]) -> Answer:
     """Which model serves which group."""
     question = "Which model serves which group?"
@@ -116,11 +121,13 @@ def who(served: Sequence[Served]) -> Answer:
     if not own:
         text = ""
     elif others:
-        text = f"Its own model is the nearest one for {len(own)} of {len(served)} groups. "
+        names = listed(dict.fromkeys(str(one.own).partition("@")[0] for one in own))
+        text = f"Its own ({names}) is nearest for {len(own)} of {len(served)} groups. "
     elif len(own) == 1:
         text = f"{own[0].name}: its own, {own[0].own}, is the nearest of all models. "
     else:
-        text = f"Each of the {len(own)} groups its own: it is the nearest of all models. "
+        names = listed(dict.fromkeys(str(one.own).partition("@")[0] for one in own))
+        text = f"Each of the {len(own)} groups its own ({names}): it is the nearest of all models. "
     for one in others:
         if one.best is None:
             text += f"{one.name}: no model has a figure. "
@@ -144,7 +151,7 @@ def how_much(served: Sequence[Served], slices: Sequence[str]) -> Answer:
     first = [one.minus_pooled[slices[0]] for one in served]
     known = [one for one in first if isinstance(one, Difference)]
     if not known:
-        return Answer(question, f"{first[0].shown}.", "missing")
+        return Answer(question, f"{sentence(first[0].shown)}.", "missing")
     rivals = listed(dict.fromkeys(one.rival for one in known))
     if sure := [-one.value for one in known if one.tone == "good"]:
         text = (
@@ -158,7 +165,7 @@ def how_much(served: Sequence[Served], slices: Sequence[str]) -> Answer:
     for part in slices[1:]:
         more = [d for one in served if isinstance(d := one.minus_pooled[part], Difference)]
         if more:
-            text += f" {_part(part).capitalize()}: {_counts(more)}."
+            text += f" {sentence(_part(part))}: {_counts(more)}."
     told = [d for one in served if isinstance(d := one.minus_conditioned[slices[0]], Difference)]
     if told:
         names = listed(dict.fromkeys(one.rival for one in told))
@@ -213,7 +220,7 @@ def cost(
         every = [one.change for group in measures.values() for one in group]
         reasons = dict.fromkeys(one.why for one in every if isinstance(one, Missing))
         why = listed(reasons) if reasons else "no model is compared with its base"
-        return Answer(question, f"{NOT_MEASURED.capitalize()}: {why}.", "missing")
+        return Answer(question, f"{sentence(NOT_MEASURED)}: {why}.", "missing")
     text, tones = [], set()
     for what, changes in known.items():
         if not changes:
@@ -232,5 +239,4 @@ def cost(
     if lacking:
         text.append(f"{NOT_MEASURED} for {lacking} of {len(found)} models")
     tone: Tone = "bad" if "bad" in tones else "unsure" if "unsure" in tones else "good"
-    sentence = "; ".join(text)
-    return Answer(question, f"{sentence[0].upper()}{sentence[1:]}.", tone)
+    return Answer(question, f"{sentence('; '.join(text))}.", tone)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from assets.evaluation.report_costs import LIKENESS, Covered, Named
 from assets.evaluation.report_document import Cell, Table, Text, clean
 from assets.evaluation.report_estimates import (
-    Change,
     Difference,
     Estimate,
     Missing,
@@ -21,7 +20,9 @@ def words_for(what: str) -> tuple[str, str]:
     return ("less alike", "more alike") if what == LIKENESS else ("higher", "lower")
 
 
-def difference_cell(found: Difference | Missing, better: str = NEARER, worse: str = FARTHER) -> Cell:
+def difference_cell(
+    found: Difference | Missing, better: str = NEARER, worse: str = FARTHER
+) -> Cell:
     """A difference: in words first, then the figure."""
     if isinstance(found, Missing):
         return missing_cell(found)
@@ -76,7 +77,9 @@ def baselines_cell(beside: Mapping[str, float]) -> Cell:
 def coverage_table(covered: Sequence[Covered], base: str | None, note: str) -> Table | Text:
     """How many views are named, and the same minus the base."""
     if not covered:
-        return Text("Views named in free answers: not measured: no evaluation of coverage was given.")
+        return Text(
+            "Views named in free answers: not measured: no evaluation of coverage was given."
+        )
     rows = []
     for one in covered:
         result = one.result
