@@ -215,8 +215,8 @@ def diversity(asked: Sequence[Asked], base: str | None, model: str) -> list[Name
         return [Named(LIKENESS, mine[0].setting, Missing(why))]
     found = [one for first, then in pairs for one in _compared(first, then)]
     if not any(one.what == DIFFERENT for one in found):
-        why = Missing("no answers to prompts with known right answers")
-        found.append(Named(DIFFERENT, mine[0].setting, why))
+        lacking = Missing("no answers to prompts with known right answers")
+        found.append(Named(DIFFERENT, mine[0].setting, lacking))
     return found
 
 
@@ -230,8 +230,8 @@ def _compared(before: Asked, after: Asked) -> Iterator[Named]:
         )  # fmt: skip
         yield Named(LIKENESS, how, change)
     if before.yields and after.yields:
-        valid = [{p: row["validity"] for p, row in o.yields.items()} for o in (before, after)]
-        change = paired(*valid, "prompt", lower_is_better=False, rival=before.model, beside={})
+        first, then = ({p: r["validity"] for p, r in o.yields.items()} for o in (before, after))
+        change = paired(first, then, "prompt", lower_is_better=False, rival=before.model, beside={})
         yield Named(VALID, how, change)
         yield Named(DIFFERENT, how, _different(before, after))
 

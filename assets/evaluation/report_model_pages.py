@@ -88,11 +88,9 @@ def _sections(
 ) -> Iterator[Section]:
     opinions = material.opinions
     name = clean(label)
-    own = [note for note in material.notes if label in note]
-    yield Section(
-        "To know before quoting a figure",
-        (Points(own + [n for n in material.notes if n not in own] or (NOTHING_LEFT_OUT,)),),
-    )
+    notes = sorted(material.notes, key=lambda note: label not in note)
+    known = Points(tuple(notes) or (NOTHING_LEFT_OUT,))
+    yield Section("To know before quoting a figure", (known,))
     if label in opinions.models:
         blocks: list[Block] = [
             table for part in opinions.slices if (table := _rivals(material, label, part))

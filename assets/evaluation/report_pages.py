@@ -284,18 +284,18 @@ def _cross(material: Material, part: str) -> Table:
         if all(isinstance(one, Missing) for one in found):
             continue
         cells = [Cell(clean(label), _kind(opinions, label, marks), link=links.get(label, ""))]
-        for community, one in zip(opinions.names, found, strict=True):
-            cell = estimate_cell(one)
+        for community, distance in zip(opinions.names, found, strict=True):
+            cell = estimate_cell(distance)
             if ranked[community][:1] == [label]:
                 cell = Cell(cell.text, "nearest", "good")
             cells.append(cell)
         rows.append(tuple(cells))
     names = tuple(clean(name) for name in opinions.names.values())
     sizes = [
-        found.size
+        one.size
         for c in opinions.names
         for label in opinions.models[:1]
-        if isinstance(found := opinions.distance(part, c, label), Estimate)
+        if isinstance(one := opinions.distance(part, c, label), Estimate)
     ]
     size = "; ".join(dict.fromkeys(sizes))
     caption = SLICES.get(part, part)

@@ -149,10 +149,9 @@ def _panels(
                 color=_INK, fontweight="bold", parse_math=False,
             )  # fmt: skip
             top -= _TITLE + tall
-            place = (_LEFT, top, _WIDTH - _LEFT - _RIGHT, tall)
-            scale = (_WIDTH, height, _WIDTH, height)
+            across, tall_share = _WIDTH - _LEFT - _RIGHT, tall / height
             axis = figure.add_axes(
-                tuple(p / s for p, s in zip(place, scale, strict=True)),
+                (_LEFT / _WIDTH, top / height, across / _WIDTH, tall_share),
                 sharex=first if below else None,
             )
             first = first or axis

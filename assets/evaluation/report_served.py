@@ -222,21 +222,26 @@ def cost(
         why = listed(reasons) if reasons else "no model is compared with its base"
         return Answer(question, f"{sentence(NOT_MEASURED)}: {why}.", "missing")
     text, tones = [], set()
-    for what, changes in known.items():
-        if not changes:
-            text.append(f"{what}: {NOT_MEASURED}")
-            continue
-        differences = [one.difference for one in changes]
-        tones |= {one.tone for one in differences}
-        before = listed(dict.fromkeys(f"{one.before.value:.2f}" for one in changes))
-        after = [one.after.value for one in changes]
-        spread = dict.fromkeys((f"{min(after):.2f}", f"{max(after):.2f}"))
-        text.append(
-            f"{what}: {_counts(differences, *better(what))} ({before} before, "
-            f"{' to '.join(spread)} after)"
-        )
+    for what, measured in known.items():
+        tones |= {one.difference.tone for one in measured}
+        said = _change(measured, *better(what)) if measured else NOT_MEASURED
+        text.append(f"{what}: {said}")
     lacking = sum(not any(isinstance(o.change, Change) for o in c) for c in found.values())
     if lacking:
         text.append(f"{NOT_MEASURED} for {lacking} of {len(found)} models")
     tone: Tone = "bad" if "bad" in tones else "unsure" if "unsure" in tones else "good"
     return Answer(question, f"{sentence('; '.join(text))}.", tone)
+
+
+def _change(changes: Sequence[Change], better: str, worse: str) -> str:
+    """How many changed, from what to what, and the largest change with its interval."""
+    differences = [one.difference for one in changes]
+    before = listed(dict.fromkeys(f"{one.before.value:.2f}" for one in changes))
+    after = [one.after.value for one in changes]
+    spread = " to ".join(dict.fromkeys((f"{min(after):.2f}", f"{max(after):.2f}")))
+    largest = max(differences, key=lambda one: abs(one.value))
+    which = "change" if len(differences) == 1 else "largest change"
+    return (
+        f"{_counts(differences, better, worse)} ({before} before, {spread} after; "
+        f"{which} {largest.shown})"
+    )
