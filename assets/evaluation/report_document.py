@@ -93,6 +93,7 @@ class Answer:
 
     question: str
     answer: str
+    """In one line or several."""
     tone: Tone = ""
 
 

@@ -53,7 +53,7 @@ a { color: var(--accent); text-underline-offset: 0.15em; }
 .answers > div { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   border-left: 4px solid var(--line); padding: 0.75rem 1rem; }
 .answers dt { color: var(--soft); font-size: var(--s1); }
-.answers dd { margin: 0.25rem 0 0; }
+.answers dd { margin: 0.25rem 0 0; white-space: pre-line; }
 .answers .good { border-left-color: var(--good); }
 .answers .bad { border-left-color: var(--bad); }
 .answers .unsure { border-left-color: var(--unsure); }

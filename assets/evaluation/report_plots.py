@@ -26,7 +26,7 @@ _VARIABLES = {
     **dict(zip(_COLOURS, ("one", "two", "three", "four", "five"), strict=True)),
 }  # fmt: skip
 POOLED_TABLE = "pooled table"
-_WIDTH, _LEFT, _RIGHT = 4.4, 2.0, 0.1
+_WIDTH, _LEFT, _RIGHT = 4.4, 2.0, 0.2
 _LINE_HEIGHT, _TITLE, _AXIS, _BELOW = 0.23, 0.36, 0.3, 0.26
 """Inches. Narrow enough to be read on a telephone as it stands."""
 _NAME, _TITLE_NAME = 27, 48
@@ -101,17 +101,16 @@ def _differences(material: Material) -> Iterator[tuple[str, list[_Line]]]:
 
 
 def _changes(material: Material) -> Iterator[tuple[str, list[_Line]]]:
-    found: dict[str, list[_Line]] = {}
+    found: dict[tuple[str, str], list[_Line]] = {}
     for model in material.serving:
         for one in (*material.reasoning(model), *material.diversity(model)):
             if isinstance(one.change, Change):
-                title = f"{one.what} ({one.how})"
                 lines = found.setdefault(
-                    title,
+                    (one.what, one.how),
                     [_Line(f"before: {one.change.difference.rival}", one.change.before, _SOFT)],
                 )
                 lines.append(_Line(model, one.change.after, strong=one.change.difference.sure))
-    yield from found.items()
+    yield from ((what, lines) for (what, _), lines in found.items())
 
 
 def _model(material: Material, label: str, name: str) -> Drawn:
@@ -168,9 +167,9 @@ def _panel(axis: Any, lines: Sequence[_Line], *, zero: bool) -> None:
             low = found.value if found.low is None else found.low
             high = found.value if found.high is None else found.high
             large = line.strong and found is line.found
-            axis.plot([low, high], [place, place], color=colour, lw=1.6)
+            axis.plot([low, high], [place, place], color=colour, lw=1.6, clip_on=False)
             axis.plot(
-                [found.value], [place], "o", color=colour, ms=7 if large else 5,
+                [found.value], [place], "o", color=colour, clip_on=False, ms=7 if large else 5,
                 mfc=colour if large or not zero else "none",
             )  # fmt: skip
     if zero:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from assets.evaluation.report_costs import Named
+from assets.evaluation.report_costs import VALID, Named
 from assets.evaluation.report_document import Answer, Tone, clean
 from assets.evaluation.report_estimates import (
     APART,
@@ -187,13 +187,15 @@ def _range(values: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _counts(found: Sequence[Difference], better: str = NEARER, worse: str = FARTHER) -> str:
+def _counts(
+    found: Sequence[Difference], better: str = NEARER, worse: str = FARTHER, of: str = "groups"
+) -> str:
     """How many are better, worse and neither."""
     counts = Counter(one.words(better, worse) for one in found)
     ordered = [word for word in (better, APART, worse) if counts[word]]
     if len(found) == 1:
         return ordered[0]
-    return ", ".join(f"{word} for {counts[word]} of {len(found)}" for word in ordered)
+    return ", ".join(f"{word} for {counts[word]} of {len(found)} {of}" for word in ordered)
 
 
 def cost(
@@ -201,7 +203,7 @@ def cost(
     found: Mapping[str, Sequence[Named]],
     better: Callable[[str], tuple[str, str]],
 ) -> Answer:
-    """What a kind of cost comes to, over the models that serve.
+    """What a kind of cost comes to, over the models that serve: a line for each measure.
 
     Args:
         question: What is asked.
@@ -211,7 +213,8 @@ def cost(
     measures: dict[str, list[Named]] = {}
     for changes in found.values():
         for one in changes:
-            measures.setdefault(one.what, []).append(one)
+            if one.what != VALID:
+                measures.setdefault(one.what, []).append(one)
     known = {
         what: [one.change for one in group if isinstance(one.change, Change)]
         for what, group in measures.items()
@@ -223,14 +226,14 @@ def cost(
         return Answer(question, f"{sentence(NOT_MEASURED)}: {why}.", "missing")
     text, tones = [], set()
     for what, measured in known.items():
-        tones |= {one.difference.tone for one in measured}
-        said = _change(measured, *better(what)) if measured else NOT_MEASURED
-        text.append(f"{what}: {said}")
+        if measured:
+            tones |= {one.difference.tone for one in measured}
+            text.append(sentence(f"{what}: {_change(measured, *better(what))}."))
     lacking = sum(not any(isinstance(o.change, Change) for o in c) for c in found.values())
     if lacking:
-        text.append(f"{NOT_MEASURED} for {lacking} of {len(found)} models")
+        text.append(sentence(f"{NOT_MEASURED} for {lacking} of {len(found)} models."))
     tone: Tone = "bad" if "bad" in tones else "unsure" if "unsure" in tones else "good"
-    return Answer(question, f"{sentence('; '.join(text))}.", tone)
+    return Answer(question, "\n".join(text), tone)
 
 
 def _change(changes: Sequence[Change], better: str, worse: str) -> str:
@@ -242,6 +245,6 @@ def _change(changes: Sequence[Change], better: str, worse: str) -> str:
     largest = max(differences, key=lambda one: abs(one.value))
     which = "change" if len(differences) == 1 else "largest change"
     return (
-        f"{_counts(differences, better, worse)} ({before} before, {spread} after; "
-        f"{which} {largest.shown})"
+        f"{_counts(differences, better, worse, 'models')}; {before} before, {spread} after, "
+        f"{which} {largest.shown}"
     )

@@ -276,7 +276,9 @@ def test_costs_are_paired_and_said_in_words(build: Build, pluralism: Input, enco
     likeness = likeness_of(build, encoder, said)
     files = make(build, pluralism, reasoning=reasoning, diversity=[likeness])
     text = Page(files / "index.html").text
-    assert "Verified accuracy: cannot be told apart for 1 of 2, lower for 1 of 2" in text
+    assert (
+        "Verified accuracy: cannot be told apart for 1 of 2 models, lower for 1 of 2 models" in text
+    )
     assert "-0.500 (-0.634 to -0.318), minus base; 40 tasks" in text
     assert "base was given other tasks" in text
     assert "Likeness of its answers to one prompt" in text
