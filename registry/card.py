@@ -54,7 +54,12 @@ class Card:
     @property
     def results(self) -> list[Result]:
         """What the project's evaluations say about this very model."""
-        return [r for r in self._measured() if r.about == self.node.id]
+        found: list[Result] = []
+        for result in self._measured():
+            # Two reports on the same evaluation say the same.
+            if result.about == self.node.id and result not in found:
+                found.append(result)
+        return found
 
     @property
     def tested(self) -> list[tuple[Profile, Tested]]:
