@@ -16,7 +16,7 @@ from registry.results import Result, in_tables, read_results
 from registry.status import status
 from registry.tested import Tested, tested
 
-_SPEAKS = {
+SPEAKS = {
     "self-described": "Written or approved by a body that answers to its members.",
     "survey-population": (
         "Estimates what survey respondents answered. Nobody who answered has endorsed this model; "
@@ -27,6 +27,7 @@ _SPEAKS = {
         "speaks for no one."
     ),
 }
+"""For whom figures about a profile of each kind speak."""
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>|#!~$])")
 _LICENCES = {"apache-2.0", "mit", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0", "bsd-3-clause"}
 """Licences that a model hub knows by the small form of their SPDX name."""
@@ -53,7 +54,12 @@ class Card:
     @property
     def results(self) -> list[Result]:
         """What the project's evaluations say about this very model."""
-        return [r for r in self._measured() if r.about == self.node.id]
+        found: list[Result] = []
+        for result in self._measured():
+            # Two reports on the same evaluation say the same.
+            if result.about == self.node.id and result not in found:
+                found.append(result)
+        return found
 
     @property
     def tested(self) -> list[tuple[Profile, Tested]]:
@@ -109,7 +115,7 @@ def write_card(card: Card) -> str:
     text = environment.from_string(template).render(
         card=card,
         manifest=card.manifests[card.node.id],
-        speaks=_SPEAKS,
+        speaks=SPEAKS,
         absent=_absent(card),
         chain=_chain(card),
         datasets=[m for m in card.manifests.values() if m.kind == "dataset"],

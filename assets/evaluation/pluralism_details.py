@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ from registry.errors import MethodError
 from registry.results import Result
 
 Row = dict[str, Any]
+NOTES = "notes.json"
+"""What a reader must know before any figure, for pages that are made from these."""
 _BESIDE = ("table of battery means", "pooled table", OWN_TABLE)
 Tables = Mapping[str, Mapping[str, OpinionTable]]
 
@@ -86,6 +89,7 @@ def write_details(
         found.figures, found.jury, found.weights, found.comparisons, setting.names, found.notes
     )
     (out / "figures.md").write_text(text)
+    (out / NOTES).write_text(json.dumps(list(found.notes), indent=2) + "\n")
     if skills := [r for r in found.figures if r["metric"] == SKILL and r["community"]]:
         draw_skill(skills, setting.names, out / "skill.png")
     if curves := _curves(scored):

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import comb
 from typing import TYPE_CHECKING, Any
 
 from assets.diversity.homogeneity import expected_distinct
 from assets.sources.verifiers import extract, verify
+from registry.errors import MethodError
 
 if TYPE_CHECKING:
     import polars
@@ -33,6 +36,10 @@ class Yield:
     """Different valid answers: the yield."""
     even: float | None
     """The yield that as many valid answers would have if all were equally likely, where known."""
+    counts: tuple[int, ...]
+    """How often each different valid answer was given, the commonest first."""
+    right_answers: int | None
+    """How many valid answers there are, where known."""
 
     @property
     def validity(self) -> float:
@@ -92,7 +99,24 @@ def yield_of(texts: Sequence[str], judge: Judge, known: int | None) -> Yield:
     """Validity, diversity and yield of answers to one prompt."""
     valid = [answer for text in texts if (answer := judge(text)) is not None]
     even = expected_distinct(known, len(valid)) if known else None
-    return Yield(len(texts), len(valid), len(set(valid)), even)
+    counts = tuple(sorted(Counter(valid).values(), reverse=True))
+    return Yield(len(texts), len(valid), len(counts), even, counts, known)
+
+
+def distinct_among(counts: Sequence[int], chosen: int) -> float:
+    """How many different answers to expect among `chosen` of the valid ones, drawn without return.
+
+    So two models can be compared at equal validity: whoever is right more often also has more
+    chances to differ. The sum over answers of 1 - C(n - c, m) / C(n, m) (Hurlbert, Ecology, 1971).
+
+    Args:
+        counts: How often each different valid answer was given.
+        chosen: How many to draw, no more than there are.
+    """
+    total = sum(counts)
+    if not 0 <= chosen <= total:
+        raise MethodError(f"{chosen} answers cannot be drawn from {total}")
+    return sum(1 - comb(total - count, chosen) / comb(total, chosen) for count in counts)
 
 
 def as_row(found: Yield) -> Mapping[str, Any]:
@@ -104,6 +128,8 @@ def as_row(found: Yield) -> Mapping[str, Any]:
         "validity": found.validity,
         "diversity": found.diversity if found.valid else None,
         "even_yield": found.even,
+        "counts": list(found.counts),
+        "right_answers": found.right_answers,
     }
 
 
@@ -114,4 +140,5 @@ def yield_schema() -> dict[str, Any]:
     text, whole, figure = polars.String, polars.Int64, polars.Float64
     about = {"prompt_id": text, "model": text, "setting": text, "chat_template": polars.Boolean}
     counts = {"answers": whole, "valid": whole, "yield": whole}
-    return about | counts | dict.fromkeys(("validity", "diversity", "even_yield"), figure)
+    shares = dict.fromkeys(("validity", "diversity", "even_yield"), figure)
+    return about | counts | shares | {"counts": polars.List(whole), "right_answers": whole}

@@ -18,6 +18,7 @@ from registry.runs import Run, runs_of
 
 Metadata = dict[str, Any]
 _PLOT_BYTES = 300_000
+_TEXT_BYTES = 50_000
 _MEGA = 1_000_000
 _UNITS = {"loss": "loss (nats)"}
 _LAST = 20
@@ -32,6 +33,7 @@ def describe(graph: Graph, node: Node, manifest: Manifest, run: Run | None) -> M
     for table, rows in manifest.rows.items():
         shown["dagster/row_count" if len(manifest.rows) == 1 else f"rows in {table}"] = rows
     shown |= dict(_headline(files))
+    shown |= dict(_in_short(files))
     if run is not None:
         shown |= dict(_curves(graph, run))
     shown |= dict(_pictures(files))
@@ -53,6 +55,15 @@ def _headline(files: Path) -> Iterator[tuple[str, float]]:
     if path.exists():
         for name, value in json.loads(path.read_text()).items():
             yield name, round(value, 4)
+
+
+def _in_short(files: Path) -> Iterator[tuple[str, Any]]:
+    """What an artifact that is to be read says first, and where its page lies."""
+    text, page = files / "in-short.md", files / "index.html"
+    if text.is_file() and text.stat().st_size <= _TEXT_BYTES:
+        yield "in short", dg.MetadataValue.md(text.read_text(encoding="utf-8"))
+    if page.is_file():
+        yield "page", dg.MetadataValue.path(str(page))
 
 
 def _last_made(graph: Graph, node: Node) -> Run | None:

@@ -470,3 +470,21 @@ def test_tokens_are_no_curve_but_a_speed(ui: Ui) -> None:
     shown = describe(graph, node, graph.artifact(node).read_manifest(), None)
     assert shown["tokens per second"] == 50
     assert not any("tokens curve" in name or "last" in name for name in shown)
+
+
+def test_what_is_to_be_read_is_shown_in_short_with_the_way_to_its_page(ui: Ui) -> None:
+    from assets.ui.metadata import describe
+    from registry.graph import load_graph
+
+    ui.toy.chorus("make", "words")
+    graph = load_graph(ui.toy.root)
+    node = graph.node("words")
+    files = graph.artifact(node).files
+    (files / "in-short.md").write_text("**Who?** They.\n", encoding="utf-8")
+    (files / "index.html").write_text("<!doctype html>", encoding="utf-8")
+    manifest = graph.artifact(node).read_manifest()
+    shown = describe(graph, node, manifest, None)
+    assert shown["in short"].value == "**Who?** They.\n"
+    assert shown["page"].value == str(files / "index.html")
+    (files / "in-short.md").write_text("x" * 60_000, encoding="utf-8")
+    assert "in short" not in describe(graph, node, manifest, None)

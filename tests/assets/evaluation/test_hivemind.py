@@ -354,5 +354,5 @@ def test_uniform_draws_of_fifty_yield_forty_three() -> None:
 
 def test_no_valid_answer_has_no_diversity() -> None:
     found = yield_of(["a", "b"], named_answer(["Mali"]), 1)
-    assert found == Yield(2, 0, 0, 0.0)
+    assert found == Yield(2, 0, 0, 0.0, (), 1)
     assert np.isnan(found.diversity)
