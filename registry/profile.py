@@ -251,7 +251,7 @@ class Withdrawal(Frozen):
 
 
 BEATS = Threshold(metric="total variation", beats=("uniform", "pooled"))
-"""What a model of a community that holds opinions must reach, unless its profile says whom to beat."""
+"""What a community that holds opinions demands, unless its profile says whom to beat."""
 
 
 class ValueProfile(Frozen):
