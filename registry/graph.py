@@ -17,6 +17,7 @@ from registry.artifact import ArtifactPath
 from registry.consent import Use
 from registry.declaration import Declaration, Form, with_article
 from registry.errors import Problem, ProblemsError, UsageError
+from registry.licences import dropped
 from registry.method import Method, Role
 from registry.partly import Key
 from registry.profile_folder import Profile
@@ -240,6 +241,11 @@ def _declaration_problems(declared: Declared, project: Project) -> Iterator[Prob
         what = f"the method {method.name!r} runs in one process"
         mend = "leave out `processes`; docs/training.md names the methods that several can share"
         yield document.problem(("resources", "processes"), what, mend)
+    source = method.licence(declared.params) if method.licence else ""
+    if lost := dropped(declaration.licence, source):
+        what = f"what the method {method.name!r} reads is under {source}, which asks for {lost}"
+        mend = f"write `licence: {source}`, or read less of it"
+        yield document.problem(("licence",), what, mend)
     for role in declaration.inputs:
         if role not in method.inputs:
             what = f"the method {method.name!r} takes no input {role!r}"

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from registry.consent import Consent, Date, Permission
 from registry.declaration import Slug
+from registry.licences import held_back
 from registry.message import Message, about
 from registry.typed import Frozen
 
@@ -326,6 +327,14 @@ class ValueProfile(Frozen):
     def _permission_fits(self) -> Self:
         if self.permission == "licence" and self.described_by_itself and not self.fictional:
             raise ValueError(Message("a self-described profile rests on consent or a mandate"))
+        return self
+
+    @model_validator(mode="after")
+    def _licence_grants_it(self) -> Self:
+        if self.permission == "licence":
+            for licence in (self.licence, *(source.licence for source in self.sources)):
+                if refused := held_back(licence, self.consent.uses):
+                    raise ValueError(about("consent.uses", refused))
         return self
 
     @model_validator(mode="after")

@@ -18,6 +18,7 @@ from registry.consent import today
 from registry.errors import ExitCode, UsageError
 from registry.graph import Graph, Node
 from registry.ground import WorkingTree
+from registry.licences import dropped
 from registry.lineage import verify
 from registry.release import RELEASES, Name
 from registry.release_terms import terms
@@ -58,6 +59,11 @@ def checklist(graph: Graph, node: Node, name: Name) -> list[Check]:
         _bytes_hold(graph, node),
         Check("no contract is broken", "; ".join(_broken_contracts(graph, chain))),
         *_permissions(graph, node),
+        Check(
+            "its licence keeps what those below it ask for",
+            "; ".join(_licences(graph, node)),
+            ExitCode.REFUSED,
+        ),
         *_terms(graph, node, name),
         *_own_tests(graph, node, standing),
         *(Check(j.demand, j.problem, judged=j) for j in judge(graph, node, standing)),
@@ -99,6 +105,20 @@ def _permissions(graph: Graph, node: Node) -> Iterator[Check]:
         if not problem and not profile.active:
             problem = f"the profile is {profile.stage}"
         yield Check(sentence, problem, ExitCode.REFUSED)
+
+
+def _licences(graph: Graph, node: Node) -> Iterator[str]:
+    """The licences on the way whose conditions the model's own licence drops."""
+    below = {n.id: n.declaration.licence for n in graph.upstream([node])}
+    for community in graph.permissions(node):
+        profile = graph.project.profiles[community].profile
+        if profile.permission == "licence":
+            below[f"value_profiles/{community}"] = profile.licence
+    own = node.declaration.licence
+    for name, licence in below.items():
+        if lost := dropped(own, licence):
+            mend = f"declare {node.name} under {licence}, or make it without that"
+            yield f"{name} is under {licence}, which asks for {lost}; {own} does not: {mend}"
 
 
 def _terms(graph: Graph, node: Node, name: Name) -> Iterator[Check]:

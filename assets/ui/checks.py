@@ -1,5 +1,4 @@
-"""The checks of an asset: its contract, the permissions it rests on, whether it is up to date, and
-what its community demands.
+"""The checks of an asset: its contract, its permissions, its staleness, what is demanded of it.
 
 Where an asset fans out, each of its partitions has its own outcome. Staleness is Chorus's own view:
 Dagster marks what must be made first, `chorus status` names everything that will follow from it,

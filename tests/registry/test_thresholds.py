@@ -1,4 +1,4 @@
-"""What a community demands of its models: judged, in the way of a release, and set aside by name."""
+"""What a community demands of its models: judged, before a release, and set aside by name."""
 
 from __future__ import annotations
 
