@@ -94,7 +94,8 @@ def utterances(path: Path, shown: str, most: int) -> Iterator[Utterance]:
         if line > most:
             raise MethodError(f"{shown} has more than {most:,} lines", mend="raise `rows`")
         wrong = [name for name in _TEXTS if not isinstance(row.get(name), str) or not row[name]]
-        turn, score = row.get("turn"), row.get("score")
+        turn: Any = row.get("turn")
+        score: Any = row.get("score")
         if not isinstance(turn, int) or isinstance(turn, bool) or turn < 0:
             wrong.append("turn")
         rated = isinstance(score, int | float) and not isinstance(score, bool)

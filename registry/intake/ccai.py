@@ -1,7 +1,7 @@
 """Collective Constitutional AI: a Polis export with a list of people whose votes were set aside.
 
-The folder holds `comments.csv`, `participants-votes.csv` and, where spam was found, `ids-to-toss.csv`
-(an id a line). Groups are formed anew, as for every Polis export.
+The folder holds `comments.csv`, `participants-votes.csv` and, where spam was found,
+`ids-to-toss.csv` (an id a line). Groups are formed anew, as for every Polis export.
 """
 
 from __future__ import annotations

@@ -91,18 +91,16 @@ def test_a_pair_carries_a_licence_for_each_column(files: Path) -> None:
 
 
 def test_the_declared_licence_keeps_what_the_words_ask_for() -> None:
-    from registry.graph import _declaration_problems
+    from registry.graph import _licence_problems
 
     def problems(text: str, licence: str) -> list[str]:
         params = Params(survey="s", utterances="u", text=text)
-        declaration = SimpleNamespace(
-            communities=None, resources=SimpleNamespace(processes=1), inputs={}, licence=licence
-        )
+        declaration = SimpleNamespace(licence=licence)
         document = SimpleNamespace(problem=lambda _key, what, mend: f"{what}; {mend}")
         declared: Any = SimpleNamespace(
             document=document, method=prism.method, declaration=declaration, params=params
         )
-        return [str(one) for one in _declaration_problems(declared, None)]  # type: ignore[arg-type]
+        return [str(one) for one in _licence_problems(declared)]
 
     assert problems("people", "CC-BY-4.0") == []
     assert problems("pairs", "CC-BY-NC-4.0") == []
