@@ -102,6 +102,8 @@ def release_and_say(
     word = set_aside(checks, by, override) if override is not None else None
     print_rows([(f"Before {name} is released:",)])
     print_rows([_line(check, overridden=word is not None) for check in checks])
+    if word:
+        say(f"what its community demands is set aside by {', '.join(word.by)}: {word.reason}")
     failed = [c for c in checks if c.problem and not (word and c.judged)]
     if failed:
         said = "1 point stands" if len(failed) == 1 else f"{len(failed)} points stand"
