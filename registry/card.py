@@ -10,11 +10,13 @@ from typing import Any
 from registry.artifact import Manifest, canonical_json, sha256_file
 from registry.declaration import Declaration
 from registry.graph import Graph, Node
+from registry.measured import evaluations_of, met
 from registry.profile import ValueProfile
 from registry.profile_folder import Profile
 from registry.results import Result, in_tables, read_results
 from registry.status import status
 from registry.tested import Tested, tested
+from registry.thresholds import Judged, SetAside
 
 SPEAKS = {
     "self-described": "Written or approved by a body that answers to its members.",
@@ -44,6 +46,10 @@ class Card:
     released_on: str
     manifests: Mapping[str, Manifest]
     """The manifest of the node and of everything that it was made from."""
+    judged: Sequence[Judged] = ()
+    """What its community demands of it, and what was found."""
+    override: SetAside | None = None
+    """Whose word released it although it does not reach that."""
 
     @property
     def profiles(self) -> list[Profile]:
@@ -73,26 +79,9 @@ class Card:
 
     def _measured(self) -> Iterator[Result]:
         content = self.manifests[self.node.id].content
-        for node in self.graph.nodes.values():
-            if node.declaration.kind == "evaluation" and _rests_on(self.graph, node, self.node.id):
-                manifest = self.graph.artifact(node).read_manifest()
-                if manifest and content in _contents(self.graph, manifest, self.node.id):
-                    yield from read_results(self.graph.artifact(node).files)
-
-
-def _rests_on(graph: Graph, node: Node, other: str) -> bool:
-    return any(found.id == other for found in graph.upstream([node]))
-
-
-def _contents(graph: Graph, manifest: Manifest, wanted: str) -> Iterator[str]:
-    """The contents of a node on which an artifact really rests, by its manifests."""
-    for entry in manifest.inputs:
-        if entry.node == wanted:
-            yield entry.content
-        elif entry.node in graph.nodes:
-            above = graph.artifact(entry.node).read_manifest()
-            if above is not None and above.content == entry.content:
-                yield from _contents(graph, above, wanted)
+        for node in evaluations_of(self.graph, self.node):
+            if met(self.graph, node, self.node, content):
+                yield from read_results(self.graph.artifact(node).files)
 
 
 def plain(value: object) -> str:

@@ -17,6 +17,7 @@ from registry.artifact import ArtifactPath
 from registry.consent import Use
 from registry.declaration import Declaration, Form, with_article
 from registry.errors import Problem, ProblemsError, UsageError
+from registry.licences import dropped
 from registry.method import Method, Role
 from registry.partly import Key
 from registry.profile_folder import Profile
@@ -240,6 +241,7 @@ def _declaration_problems(declared: Declared, project: Project) -> Iterator[Prob
         what = f"the method {method.name!r} runs in one process"
         mend = "leave out `processes`; docs/training.md names the methods that several can share"
         yield document.problem(("resources", "processes"), what, mend)
+    yield from _licence_problems(declared)
     for role in declaration.inputs:
         if role not in method.inputs:
             what = f"the method {method.name!r} takes no input {role!r}"
@@ -257,6 +259,16 @@ def _declaration_problems(declared: Declared, project: Project) -> Iterator[Prob
             yield document.problem(("inputs", role), what, "keep one of them")
     for role, name, key in _input_names(declared):
         yield from _input_problems(declared, project, role, name, key)
+
+
+def _licence_problems(declared: Declared) -> Iterator[Problem]:
+    """A declared licence that lacks a condition of what its method reads."""
+    method = declared.method
+    source = method.licence(declared.params) if method.licence else ""
+    if lost := dropped(declared.declaration.licence, source):
+        what = f"what the method {method.name!r} reads is under {source}, which asks for {lost}"
+        mend = f"write `licence: {source}`, or read less of it"
+        yield declared.document.problem(("licence",), what, mend)
 
 
 def _input_problems(

@@ -79,6 +79,8 @@ class Method:
     """Whether several processes can share its work; others run in one."""
     form: Form | None = None
     """The form of model that it always makes; nothing where that depends on what it is given."""
+    licence: Callable[[Any], str] | None = None
+    """The licence of what its parameters make it read; the declared one keeps its conditions."""
     network: bool = False
     """Whether it may reach the network (a model hub); others run with offline switches."""
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from registry.consent import Consent, Date, Permission
 from registry.declaration import Slug
+from registry.licences import held_back
 from registry.message import Message, about
 from registry.typed import Frozen
 
@@ -188,22 +189,43 @@ class OffLimits(Frozen):
         return self
 
 
-class Threshold(Frozen):
-    """What a model must reach before the community lets it be released."""
+Rival = Literal["uniform", "pooled", "conditioned", "base", "pooled-table", "battery-means"]
+"""What a model is compared with: uniform answers, models for all, or tables without a model."""
 
-    metric: Literal["total variation", "norm agreement", "preference accuracy"]
+
+class Threshold(Frozen):
+    """What a model must reach before the community lets it be released as its own."""
+
+    metric: Literal[
+        "total variation",
+        "skill",
+        "norm agreement",
+        "preference accuracy",
+        "community tests passed",
+    ]
     """What is measured."""
-    slice: str = Field(min_length=2, max_length=60)
-    """On which part of the material."""
+    evaluation: Slug | None = None
+    """The evaluation that measures it; where left out, every one that is current counts."""
+    slice: str | None = Field(default=None, min_length=2, max_length=60)
+    """On which part of the material; the questions that were asked where left out."""
     at_most: float | None = None
     """The highest value that will do."""
     at_least: float | None = None
     """The lowest value that will do."""
+    beats: tuple[Rival, ...] = ()
+    """Whom it must be nearer to the community than, beyond what chance explains."""
 
     @model_validator(mode="after")
-    def _one_bound(self) -> Self:
-        if (self.at_most is None) == (self.at_least is None):
-            raise ValueError(Message("give `at_most` or `at_least`, one of them"))
+    def _one_demand(self) -> Self:
+        given = [self.at_most is not None, self.at_least is not None, bool(self.beats)]
+        if sum(given) != 1:
+            raise ValueError(Message("give `at_most`, `at_least` or `beats`, one of them"))
+        if self.beats and self.metric != "total variation":
+            raise ValueError(
+                about("beats", Message("only `total variation` is compared with other answerers"))
+            )
+        if twice := next((one for one in self.beats if self.beats.count(one) > 1), None):
+            raise ValueError(about("beats", Message("{word!r} stands twice", word=twice)))
         return self
 
 
@@ -213,7 +235,7 @@ class Evaluation(Frozen):
     held_out_share: float = Field(default=0.2, ge=0.05, le=0.5)
     """The share of its norms, examples and pairs that no model learns from."""
     thresholds: tuple[Threshold, ...] = ()
-    """What a model must reach before it is released."""
+    """What a model must reach before it is released as the community's own."""
     sign_off: str | None = Field(default=None, max_length=100)
     """Which role on the community's side signs off."""
 
@@ -227,6 +249,10 @@ class Withdrawal(Frozen):
     """How many days between the word and the deed."""
     releases: Literal["retire", "retrain", "leave-with-notice"]
     """What happens to models that are released already."""
+
+
+BEATS = Threshold(metric="total variation", beats=("uniform", "pooled"))
+"""What a community that holds opinions demands, unless its profile says whom to beat."""
 
 
 class ValueProfile(Frozen):
@@ -290,10 +316,25 @@ class ValueProfile(Frozen):
         """Whether a body that answers to its members wrote or approved it."""
         return self.kind == "self-described"
 
+    @property
+    def demands(self) -> tuple[Threshold, ...]:
+        """What every model of it must reach: its thresholds, and the rule for opinions."""
+        given = self.evaluation.thresholds
+        ruled = self.opinions is None or any(threshold.beats for threshold in given)
+        return given if ruled else (BEATS, *given)
+
     @model_validator(mode="after")
     def _permission_fits(self) -> Self:
         if self.permission == "licence" and self.described_by_itself and not self.fictional:
             raise ValueError(Message("a self-described profile rests on consent or a mandate"))
+        return self
+
+    @model_validator(mode="after")
+    def _licence_grants_it(self) -> Self:
+        if self.permission == "licence":
+            for licence in (self.licence, *(source.licence for source in self.sources)):
+                if refused := held_back(licence, self.consent.uses):
+                    raise ValueError(about("consent.uses", refused))
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Releases: a version of a model, with its checklist, card, statement, commit and tag.
+"""Releases: a version of a model, with its card, statement, commit and tag.
 
 A release is an annotated Git tag made with GTO on a commit that holds the card, the statement and
 the manifest of everything that the model was made from. The weights lie beside them in the release
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,15 +30,10 @@ from registry.artifact import (
 )
 from registry.card import Card, write_card
 from registry.consent import today
-from registry.errors import ChorusError, ExitCode, IntegrityError, UsageError
+from registry.errors import ChorusError, IntegrityError, RefusedError, UsageError
 from registry.graph import Graph, Node
-from registry.ground import WorkingTree
-from registry.lineage import verify
 from registry.notices import is_retired
-from registry.release_terms import terms
-from registry.status import Status, status
-from registry.store import lock_path
-from registry.tested import tested
+from registry.thresholds import Judged, SetAside
 from registry.typed import Frozen
 
 RELEASES = "releases"
@@ -52,7 +47,6 @@ _IGNORED = """\
 !release.json
 !**/lineage/*.json
 """
-_SAFE = frozenset({".safetensors", ".json", ".txt", ".jinja", ".model", ".md", ".parquet", ".png"})
 _VERSION = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 _NAMED = re.compile(r"(?P<name>[a-z0-9/-]+)@v?(?P<version>[0-9]+\.[0-9]+\.[0-9]+)")
 
@@ -60,8 +54,8 @@ _NAMED = re.compile(r"(?P<name>[a-z0-9/-]+)@v?(?P<version>[0-9]+\.[0-9]+\.[0-9]+
 class Statement(Frozen):
     """What a release is: `release.json`."""
 
-    schema_version: int = 1
-    """The version of this schema."""
+    schema_version: int = 2
+    """The version of this schema; statements of version 1 judged no thresholds."""
     name: str
     """The model's name among releases: `community-sft/age-22-34`."""
     version: str
@@ -74,6 +68,10 @@ class Statement(Frozen):
     """Content digest of the node's artifact."""
     manifests: dict[str, str]
     """SHA-256 of the manifest of the node and of everything that it was made from."""
+    thresholds: tuple[Judged, ...] = ()
+    """What its community demands of it, and what was found on the day."""
+    override: SetAside | None = None
+    """Whose word released it although it does not reach that."""
     files: tuple[FileEntry, ...]
     """Every other file of the release folder."""
 
@@ -101,18 +99,6 @@ class Name:
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of the checklist."""
-
-    sentence: str
-    """What must be so."""
-    problem: str = ""
-    """Why it is not; empty where it is."""
-    code: ExitCode = ExitCode.CHECKS_FAILED
-    """What the command ends with where it is not."""
 
 
 @dataclass(frozen=True)
@@ -148,118 +134,31 @@ def versions(root: Path, name: str) -> list[str]:
     return sorted(found, key=lambda version: [int(part) for part in version.split(".")])
 
 
-def checklist(graph: Graph, node: Node, name: Name) -> list[Check]:
-    """Everything that must be so before a model is released, each with what is wrong."""
-    if node.declaration.kind != "model":
-        raise UsageError(
-            f"{node.id} is of kind {node.declaration.kind}; releases are of models",
-            mend="name a model (`chorus list` shows the kinds)",
-        )
-    chain = graph.upstream([node])
-    standing = status(graph)
-    stale = [standing[n.id] for n in chain if standing[n.id].state != "current"]
-    return [
-        Check("it and everything it was made from is current and recorded", _states(stale)),
-        _bytes_hold(graph, node),
-        Check("no contract is broken", "; ".join(_broken_contracts(graph, chain))),
-        *_permissions(graph, node),
-        *_terms(graph, node, name),
-        *_own_tests(graph, node, standing),
-        Check("its files are safetensors, JSON and text", ", ".join(_foreign(graph, node))),
-        *_git(graph, chain, name),
-    ]
+def release(
+    graph: Graph,
+    node: Node,
+    name: Name,
+    thresholds: Sequence[Judged] = (),
+    override: SetAside | None = None,
+) -> Made:
+    """Writes the release folder, commits its record and tags it; the checklist must hold.
 
-
-def _states(found: Sequence[Status]) -> str:
-    shown = [f"{s.node} is {s}" for s in found]
-    return "; ".join(shown) + " (run `chorus make` on it)" if shown else ""
-
-
-def _bytes_hold(graph: Graph, node: Node) -> Check:
-    sentence = "every byte on the way, hashed anew, is what the records say"
-    ground = WorkingTree(graph, Hasher(None))
-    try:
-        found = verify(ground, graph, node.id)
-    except UsageError as error:
-        return Check(sentence, error.what)
-    broken = [f for hop in found.hops if hop.state == "broken" for f in hop.findings]
-    return Check(sentence, "; ".join(broken), ExitCode.INTEGRITY)
-
-
-def _broken_contracts(graph: Graph, chain: Sequence[Node]) -> Iterator[str]:
-    for node in chain:
-        manifest = graph.artifact(node).read_manifest()
-        for check in manifest.checks if manifest else ():
-            if not check.success and check.severity == "error":
-                yield f"{node.id}: {check.reason}"
-
-
-def _permissions(graph: Graph, node: Node) -> Iterator[Check]:
-    for community in graph.permissions(node):
-        profile = graph.project.profiles[community]
-        sentence = f"the {profile.profile.permission} of {community} grants publish-weights"
-        refused = profile.refusal("publish-weights", today())
-        problem = f"it {refused[0]}; {refused[1]}" if refused else ""
-        if not problem and not profile.active:
-            problem = f"the profile is {profile.stage}"
-        yield Check(sentence, problem, ExitCode.REFUSED)
-
-
-def _terms(graph: Graph, node: Node, name: Name) -> Iterator[Check]:
-    """What people can hold against it: objections, and the word of stewards."""
-    manifest = graph.artifact(node).read_manifest()
-    content = manifest.content if manifest else ""
-    for community in graph.permissions(node):
-        profile = graph.project.profiles[community]
-        for term in terms(profile, name.name, name.version, content, today()):
-            yield Check(term.sentence, term.problem, ExitCode.REFUSED)
-
-
-def _own_tests(graph: Graph, node: Node, standing: Mapping[str, Status]) -> Iterator[Check]:
-    """The tests of every community that the model rests on; nobody can set one aside here."""
-    for community in graph.permissions(node):
-        profile = graph.project.profiles[community]
-        if broken := "; ".join(profile.doubts_of_tests()):
-            yield Check(f"the tests of {community} are as recorded", broken, ExitCode.INTEGRITY)
-        if profile.tests.standing:
-            sentence = f"it passes the tests of {community}"
-            yield Check(sentence, tested(graph, node, profile, standing).problem)
-
-
-def _foreign(graph: Graph, node: Node) -> list[str]:
-    manifest = graph.artifact(node).read_manifest()
-    return [f.path for f in manifest.files if Path(f.path).suffix not in _SAFE] if manifest else []
-
-
-def _git(graph: Graph, chain: Sequence[Node], name: Name) -> Iterator[Check]:
-    root = graph.project.root
-    unclean = [p for p in git.unclean(root) if not _own(p, name)]
-    shown = ", ".join(unclean[:5]) + (f" and {len(unclean) - 5} more" if unclean[5:] else "")
-    mend = "; commit or remove that first"
-    yield Check("Git has everything", shown + mend if unclean else "", ExitCode.USAGE)
-    locks = sorted({lock_path(n.community) for n in chain})
-    lacking = [path for path in locks if git.content(root, "HEAD", path) is None]
-    why = f"{', '.join(lacking)} is not in the last commit" if lacking else ""
-    yield Check("the records are committed", why, ExitCode.USAGE)
-    found = git.ask(root, "rev-parse", "--short", f"refs/tags/{name.tag}^{{commit}}")
-    taken = f"{name.tag} is released already, as commit {found}; choose a higher version"
-    yield Check(f"the tag {name.tag} is free", taken if found else "", ExitCode.USAGE)
-
-
-def _own(path: str, name: Name) -> bool:
-    """Whether an attempt to make this very release may have left a file."""
-    return path == f"{RELEASES}/.gitignore" or path.startswith(f"{name.folder}/")
-
-
-def release(graph: Graph, node: Node, name: Name) -> Made:
-    """Writes the release folder, commits its record and tags it; the checklist must hold."""
+    Args:
+        graph: The project.
+        node: The model.
+        name: Which version of it.
+        thresholds: What its community demands, as the checklist found it.
+        override: Whose word stands against those that are not reached.
+    """
+    if override is None and any(not one.reached for one in thresholds):
+        raise RefusedError("does not reach what its community demands of it", where=node.id)
     root = graph.project.root
     git.require_identity(root)
     with one_at_a_time(root, "release"):
         if git.ask(root, "tag", "--list", name.tag):
             raise UsageError(f"{name.tag} was released a moment ago by another process")
         folder = root / name.folder
-        _write_folder(graph, node, name, folder)
+        _write_folder(graph, node, name, folder, tuple(thresholds), override)
         write_atomically(root / RELEASES / ".gitignore", _IGNORED.encode())
         tracked = [f"{RELEASES}/.gitignore", *(f"{name.folder}/{p}" for p in _tracked(folder))]
         commit = git.commit_files(root, tracked, f"Release {name}")
@@ -267,7 +166,14 @@ def release(graph: Graph, node: Node, name: Name) -> Made:
     return Made(folder, commit, tuple(tracked), name.tag)
 
 
-def _write_folder(graph: Graph, node: Node, name: Name, folder: Path) -> None:
+def _write_folder(
+    graph: Graph,
+    node: Node,
+    name: Name,
+    folder: Path,
+    thresholds: tuple[Judged, ...],
+    override: SetAside | None,
+) -> None:
     """Writes the whole folder beside its place, then moves it there."""
     scratch = folder.with_name(f".{folder.name}.scratch")
     shutil.rmtree(scratch, ignore_errors=True)
@@ -281,7 +187,7 @@ def _write_folder(graph: Graph, node: Node, name: Name, folder: Path) -> None:
     for one, raw in manifests.items():
         (scratch / "lineage" / f"{one}.json").write_bytes(raw)
     day = today().isoformat()
-    card = Card(graph, node, name.name, name.version, day, parsed)
+    card = Card(graph, node, name.name, name.version, day, parsed, thresholds, override)
     (scratch / "README.md").write_text(write_card(card), encoding="utf-8")
     statement = Statement(
         name=name.name,
@@ -290,6 +196,8 @@ def _write_folder(graph: Graph, node: Node, name: Name, folder: Path) -> None:
         released_on=day,
         content=parsed[node.id].content,
         manifests={one: Hasher(None).file(scratch / "lineage" / f"{one}.json") for one in parsed},
+        thresholds=thresholds,
+        override=override,
         files=Hasher(None).tree(scratch),
     )
     _require_same(statement, parsed[node.id])

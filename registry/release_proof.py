@@ -26,7 +26,7 @@ def verify_release(graph: Graph, name: Name) -> Verification:
     """Hashes a release and everything that it was made from anew, as its tag records it."""
     root = graph.project.root
     statement, commit = read_statement(root, name)
-    hops = [_verify_folder(root, name, statement, commit)]
+    hops = [_verify_folder(root, name, statement, commit), *_verify_thresholds(statement)]
     walked = verify(Revision(root, commit, name.folder), graph, statement.node)
     (model, *others) = walked.hops
     if model.digest != statement.content:
@@ -62,6 +62,22 @@ def _verify_folder(root: Path, name: Name, statement: Statement, commit: str) ->
     state: HopState = "broken" if findings else "verified"
     digest = hashlib.sha256(held or b"").hexdigest()
     return Hop(f"release {name}", state, digest, tuple(findings))
+
+
+def _verify_thresholds(statement: Statement) -> Iterator[Hop]:
+    """What the communities demanded on the day of release, as the tag's statement holds it."""
+    for community in dict.fromkeys(judged.community for judged in statement.thresholds):
+        name = f"what {community} demands of a model"
+        short = [j for j in statement.thresholds if j.community == community and not j.reached]
+        findings = [f"not reached: {judged.demand}" for judged in short]
+        if short and statement.override is None:
+            yield Hop(name, "broken", "", (*findings, "and nobody's word sets that aside"))
+        elif short and (word := statement.override):
+            by = ", ".join(word.by)
+            findings.append(f"set aside on {word.on} by {by}: {word.reason}")
+            yield Hop(name, "verified", "", tuple(findings))
+        else:
+            yield Hop(name, "verified", "")
 
 
 def _verify_publishing(graph: Graph, walked: Verification) -> Iterator[Hop]:

@@ -1,8 +1,9 @@
-"""The checks of an asset: its contract, the permissions it rests on, and whether it is up to date.
+"""The checks of an asset: its contract, its permissions, its staleness, what is demanded of it.
 
-Where an asset fans out, each of its partitions has its own outcome. The last check is Chorus's own
-view of staleness: Dagster marks what must be made first, `chorus status` names everything that
-will follow from it, and why.
+Where an asset fans out, each of its partitions has its own outcome. Staleness is Chorus's own view:
+Dagster marks what must be made first, `chorus status` names everything that will follow from it,
+and why. A community's own model that was measured and falls short stops what comes after it in the
+same run. One that was not measured yet is only a warning, or it could never be measured.
 """
 
 from __future__ import annotations
@@ -12,17 +13,25 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
-from assets.ui.naming import COMMUNITIES, CONSENT_CHECK, UNCHANGED_CHECK, check_names
+from assets.ui.naming import (
+    COMMUNITIES,
+    CONSENT_CHECK,
+    THRESHOLDS_CHECK,
+    UNCHANGED_CHECK,
+    check_names,
+)
 from registry.artifact import CheckResult, Manifest
 from registry.declaration import Expectation
 from registry.errors import RefusedError
+from registry.graph import Graph, Node
 from registry.project import Declared
 from registry.quality import arguments
 from registry.status import Status
+from registry.thresholds import Judged, community_of, judge
 
 
-def specs_of(declared: Declared) -> list[dg.AssetCheckSpec]:
-    """Every check of one declaration; only contract and permission can stop what comes after."""
+def specs_of(declared: Declared, graph: Graph) -> list[dg.AssetCheckSpec]:
+    """Every check of one declaration; all but staleness can stop what comes after."""
     wanted = [
         (name, _sentence(expectation), expectation.severity == "error")
         for name, expectation in check_names(declared.declaration.contract).items()
@@ -31,6 +40,9 @@ def specs_of(declared: Declared) -> list[dg.AssetCheckSpec]:
         (CONSENT_CHECK, "Every profile that it rests on permits this use today.", True),
         (UNCHANGED_CHECK, "It is what its inputs, profiles and code would make today.", False),
     ]
+    if any(owned(graph, node) for node in graph.nodes.values() if node.name == declared.name):
+        said = "It reaches what its community demands before it is released as its own."
+        wanted.append((THRESHOLDS_CHECK, said, True))
     partitions = COMMUNITIES if declared.declaration.each else None
     with warnings.catch_warnings():
         # Partitions of checks are a preview in Dagster 1.13; without them the community that was
@@ -86,6 +98,35 @@ def permitted(relied: Mapping[str, str]) -> dg.AssetCheckResult:
 def refusal(error: RefusedError) -> dg.AssetCheckResult:
     """A permission that does not grant this use."""
     return dg.AssetCheckResult(check_name=CONSENT_CHECK, passed=False, metadata={"why": str(error)})
+
+
+def owned(graph: Graph, node: Node) -> bool:
+    """Whether a node is a community's own model, and so has a check of what that demands."""
+    return community_of(graph, node) is not None
+
+
+def reached(
+    graph: Graph, node: Node, standing: Mapping[str, Status]
+) -> Iterator[dg.AssetCheckResult]:
+    """Whether a community's own model reaches what that demands; nothing for other nodes."""
+    if owned(graph, node) and standing[node.id].state != "missing":
+        yield _reached(judge(graph, node, standing))
+
+
+def _reached(judged: Sequence[Judged]) -> dg.AssetCheckResult:
+    short = [one for one in judged if not one.reached]
+    measured = any(one.evaluations for one in short)
+    return dg.AssetCheckResult(
+        check_name=THRESHOLDS_CHECK,
+        passed=not short,
+        severity=dg.AssetCheckSeverity.ERROR if measured else dg.AssetCheckSeverity.WARN,
+        metadata={
+            **{one.demand: one.found for one in judged if one.reached},
+            **({"why": "; ".join(f"not {one.demand}: {one.problem}" for one in short)}
+               if short else {}),
+            **({} if judged else {"demands": "none: no thresholds and no opinions"}),
+        },
+    )  # fmt: skip
 
 
 def unchanged(status: Status) -> Iterator[dg.AssetCheckResult]:

@@ -15,8 +15,8 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
-from assets.ui.checks import unchanged
-from assets.ui.naming import SENSOR, UNCHANGED_CHECK
+from assets.ui.checks import reached, unchanged
+from assets.ui.naming import SENSOR, THRESHOLDS_CHECK, UNCHANGED_CHECK
 from registry.graph import Graph, Node
 from registry.status import status
 
@@ -63,24 +63,36 @@ def tell(instance: DagsterInstance, evaluations: Sequence[dg.AssetCheckEvaluatio
         instance.report_dagster_event(event, run.run_id)
 
 
-def staleness(graph: Graph, instance: DagsterInstance) -> Iterator[dg.AssetCheckEvaluation]:
-    """Which nodes are stale, with the reasons, and which are not, where Dagster heard otherwise."""
-    heard = _heard(graph, instance)
-    for node_id, found in status(graph).items():
-        node, last = graph.nodes[node_id], heard.get(node_id)
-        for result in unchanged(found):
+def news(graph: Graph, instance: DagsterInstance) -> Iterator[dg.AssetCheckEvaluation]:
+    """What is stale, why, and what falls short of its community's demands.
+
+    Only where Dagster heard otherwise.
+    """
+    standing = status(graph)
+    stale, short = (
+        _heard(graph, instance, UNCHANGED_CHECK),
+        _heard(graph, instance, THRESHOLDS_CHECK),
+    )
+    for node_id, found in standing.items():
+        node = graph.nodes[node_id]
+        outcomes = [(stale, one) for one in unchanged(found)]
+        outcomes += [(short, one) for one in reached(graph, node, standing)]
+        for heard, result in outcomes:
+            last = heard.get(node_id)
             if last is None or not (
                 _running(instance, last) or _holds(instance, node, last, result)
             ):
                 yield evaluation(instance, node, result)
 
 
-def _heard(graph: Graph, instance: DagsterInstance) -> dict[str, AssetCheckExecutionRecord]:
-    """What Dagster heard last of each node's staleness."""
+def _heard(
+    graph: Graph, instance: DagsterInstance, check: str
+) -> dict[str, AssetCheckExecutionRecord]:
+    """What Dagster heard last of one check of each node."""
     found: dict[str, AssetCheckExecutionRecord] = {}
     for community in {node.community for node in graph.nodes.values()}:
         nodes = [node for node in graph.nodes.values() if node.community == community]
-        keys = {AssetCheckKey(AssetKey(node.name), UNCHANGED_CHECK): node for node in nodes}
+        keys = {AssetCheckKey(AssetKey(node.name), check): node for node in nodes}
         latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(
             list(keys), partition_filter=PartitionKeyFilter(key=community)
         )

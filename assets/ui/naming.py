@@ -17,6 +17,7 @@ COMMUNITIES = dg.DynamicPartitionsDefinition(name="community")
 """One partition for each accepted or admitted community."""
 CONSENT_CHECK = "the_permission_of_every_profile_grants_this_use"
 UNCHANGED_CHECK = "nothing_that_it_was_made_from_has_changed"
+THRESHOLDS_CHECK = "it_reaches_what_its_community_demands_of_a_release"
 SENSOR = "what_other_doors_made"
 GPU_POOL = "gpu"
 CAUSES = "chorus/causes"

@@ -11,7 +11,15 @@ from typing import Any
 
 import dagster as dg
 
-from assets.ui.checks import contract_results, permitted, refusal, results_of, specs_of, unchanged
+from assets.ui.checks import (
+    contract_results,
+    permitted,
+    reached,
+    refusal,
+    results_of,
+    specs_of,
+    unchanged,
+)
 from assets.ui.metadata import describe
 from assets.ui.naming import (
     COMMUNITIES,
@@ -59,7 +67,7 @@ def build_asset(declared: Declared, graph: Graph) -> dg.AssetsDefinition:
         description=declaration.description,
         owners=["team:chorus"],
         code_version=code_version(declared),
-        check_specs=specs_of(declared),
+        check_specs=specs_of(declared, graph),
         pool=GPU_POOL if declaration.resources.gpus else None,
         metadata={
             "declared in": declared.document.path,
@@ -152,9 +160,14 @@ def _attempt(
     if manifest is None:
         raise IntegrityError("it was made, and its manifest is gone", where=node.id)
     context.log.info("%s: %s", node.id, report.result)
+    standing = status(graph)
     yield dg.MaterializeResult(
         metadata={"result": report.result, **describe(graph, node, manifest, report.run)},
         data_version=dg.DataVersion(data_version(manifest)),
         tags=causes_tag(manifest),
-        check_results=[*results_of(manifest, contract), *unchanged(status(graph)[node.id])],
+        check_results=[
+            *results_of(manifest, contract),
+            *unchanged(standing[node.id]),
+            *reached(graph, node, standing),
+        ],
     )

@@ -14,11 +14,12 @@ import dagster as dg
 from dagster import AssetKey, DagsterInstance
 
 from assets.ui.checks import results_of
-from assets.ui.evaluations import evaluation, staleness, tell
+from assets.ui.evaluations import evaluation, news, tell
 from assets.ui.metadata import describe
 from assets.ui.naming import (
     CAUSES,
     COMMUNITIES,
+    THRESHOLDS_CHECK,
     causes_tag,
     data_version,
     manifest_version,
@@ -45,6 +46,8 @@ class Told:
     removed: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
+    reached: list[str] = field(default_factory=list)
+    short: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         parts = {name: names for name, names in vars(self).items() if names}
@@ -79,9 +82,12 @@ def report(graph: Graph, instance: DagsterInstance) -> Told:
                 evaluation(instance, node, result)
                 for result in results_of(manifest, node.declaration.contract)
             ]
-    for outcome in staleness(graph, instance):
+    for outcome in news(graph, instance):
         outcomes.append(outcome)
-        (told.unchanged if outcome.passed else told.stale).append(_node_id(outcome))
+        if outcome.check_name == THRESHOLDS_CHECK:
+            (told.reached if outcome.passed else told.short).append(_node_id(outcome))
+        else:
+            (told.unchanged if outcome.passed else told.stale).append(_node_id(outcome))
     tell(instance, outcomes)
     return told
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -57,7 +58,7 @@ def survey(
     despite_noise: Despite = None,
     json: Json = False,
 ) -> None:
-    """Propose one profile for each group of a survey: CSV, gzipped CSV or Parquet."""
+    """Propose one profile for each group of a survey: CSV, Parquet, Stata or SPSS."""
     from registry.intake.imports import from_survey
     from registry.intake.survey import Columns
 
@@ -134,6 +135,107 @@ def polis(
         held_out=not no_held_out,
     )
     _finish(found, into, despite_noise, replace=replace, json=json)
+
+
+@import_app.command("opinion-qa")
+def opinion_qa(
+    folder: Annotated[
+        Path, typer.Argument(help="A wave: info.csv, metadata.csv and responses.csv.")
+    ],
+    about: AboutFile,
+    group: Annotated[str, typer.Option(help="A key of metadata.csv, like CREGION.")],
+    weight: Annotated[
+        str | None, typer.Option(help="The column of weights, if several start with WEIGHT.")
+    ] = None,
+    sensitive: Sensitive = None,
+    seed: Seed = 0,
+    into: Into = _PROPOSALS,
+    replace: Replace = False,
+    despite_noise: Despite = None,
+    json: Json = False,
+) -> None:
+    """Propose one profile for each group of a wave of OpinionQA."""
+    from registry.intake.public_files import from_opinion_qa
+
+    found = from_opinion_qa(
+        folder, about, group, weight=weight, sensitive=sensitive or (), seed=seed
+    )
+    _finish(found, into, despite_noise, replace=replace, json=json)
+
+
+@import_app.command("global-opinion-qa")
+def global_opinion_qa(
+    file: File,
+    about: AboutFile,
+    sensitive: Sensitive = None,
+    no_held_out: NoHeldOut = False,
+    into: Into = _PROPOSALS,
+    replace: Replace = False,
+    despite_noise: Despite = None,
+    json: Json = False,
+) -> None:
+    """Propose profiles of the countries of GlobalOpinionQA that --about names, with their n."""
+    from registry.intake.public_files import from_global_opinions
+
+    found = from_global_opinions(
+        file, about, sensitive=sensitive or (), without_held_out=no_held_out
+    )
+    _finish(found, into, despite_noise, replace=replace, json=json)
+
+
+@import_app.command()
+def ccai(
+    folder: Annotated[
+        Path, typer.Argument(help="comments.csv, participants-votes.csv, ids-to-toss.csv.")
+    ],
+    about: AboutFile,
+    clusters: Annotated[
+        int | None, typer.Option(help="How many groups; as many as the export has.")
+    ] = None,
+    draws: Annotated[
+        int, typer.Option(min=20, help="Permutations that show what noise scores.")
+    ] = 100,
+    no_held_out: NoHeldOut = False,
+    seed: Seed = 0,
+    into: Into = _PROPOSALS,
+    replace: Replace = False,
+    despite_noise: Despite = None,
+    json: Json = False,
+) -> None:
+    """Propose profiles from the folder of Collective Constitutional AI."""
+    from registry.intake.ccai import export_of
+    from registry.intake.imports import from_polis
+
+    export = export_of(folder)
+    found = from_polis(
+        export.votes,
+        export.statements,
+        about,
+        clusters=clusters,
+        draws=draws,
+        seed=seed,
+        held_out=not no_held_out,
+        left_out=export.left_out,
+    )
+    _finish(found, into, despite_noise, replace=replace, json=json)
+
+
+@import_app.command()
+def codebook(
+    file: Annotated[Path, typer.Argument(help="A file of Stata (.dta) or SPSS (.sav).")],
+    about: AboutFile,
+    questions: Annotated[
+        str, typer.Option(help="Columns that are questions: Q1,Q2; all with labels if left out.")
+    ] = "",
+) -> None:
+    """Print a codebook drafted from the labels of a Stata or SPSS file, for you to mend."""
+    from registry.intake.codebook import About, read_about
+    from registry.intake.labelled import draft
+    from registry.intake.proposal import yaml_text
+
+    named = [one.strip() for one in questions.split(",") if one.strip()]
+    sys.stdout.write(yaml_text(draft(file, read_about(about, About), named)))
+    say("read it: which labels are answers, and which are none, only a person knows")
 
 
 @import_app.command()

@@ -58,10 +58,12 @@ def _line(summary: dict[str, Any]) -> tuple[str, str, str, str]:
 def show_node(node: str, json: Json = False) -> None:
     """Show one node: its inputs, parameters, permissions, contract and status."""
     from registry.status import status
+    from registry.thresholds import judge
 
     graph = load()
     chosen = graph.node(node)
-    standing = status(graph)[chosen.id]
+    everything = status(graph)
+    standing, judged = everything[chosen.id], judge(graph, chosen, everything)
     declaration = chosen.declaration
     summary = _summary(chosen) | {
         "declared_in": chosen.declared.document.path,
@@ -73,18 +75,23 @@ def show_node(node: str, json: Json = False) -> None:
         "seed": declaration.seed,
         "permissions": graph.permissions(chosen),
         "contract": [e.model_dump(mode="json", exclude_none=True) for e in declaration.contract],
+        "thresholds": [one.model_dump(mode="json") for one in judged],
         "licence": declaration.licence,
         "resources": declaration.resources.model_dump(mode="json"),
     }
     if json:
         print_json(**summary)
         return
-    apart = ("contract", "overridden")
+    apart = ("contract", "overridden", "thresholds")
     rows = [(key, _plain(value)) for key, value in summary.items() if key not in apart]
     rows += [("overridden", f"{key} by {place}") for key, place in summary["overridden"].items()]
     rows += [
         ("contract", f"{e.severity}: {e.expect} in {e.table} ({e.reason})")
         for e in declaration.contract
+    ]
+    rows += [
+        ("threshold", f"{'reached' if j.reached else 'not reached'}: {j.demand}: {j.found}")
+        for j in judged
     ]
     print_rows(rows)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from registry.cli.output import Json, print_json, print_rows, say
 from registry.cli.reading import load
 from registry.errors import ExitCode, UsageError, relative
+
+if TYPE_CHECKING:
+    from registry.release_checklist import Check
 
 _PANEL = "Release"
 
@@ -26,12 +30,19 @@ def release(
     notify: Annotated[
         bool, typer.Option("--notify", help="Only note that the stewards were told of it.")
     ] = False,
-    by: Annotated[list[str] | None, typer.Option("--by", help="Who told them.")] = None,
+    override: Annotated[
+        str | None,
+        typer.Option(help="Why it is released although its community demands more; recorded."),
+    ] = None,
+    by: Annotated[
+        list[str] | None, typer.Option("--by", help="Who told the stewards, or decides.")
+    ] = None,
 ) -> None:
     """Release a model: checklist, card, release folder, commit and tag."""
     if notify:
         raise typer.Exit(_notify(node, version, by or []))
-    raise typer.Exit(release_and_say(node, version, dry_run=dry_run))
+    code = release_and_say(node, version, dry_run=dry_run, override=override, by=by or ())
+    raise typer.Exit(code)
 
 
 def _notify(node_id: str, version: str, by: list[str]) -> ExitCode:
@@ -63,19 +74,37 @@ def _notify(node_id: str, version: str, by: list[str]) -> ExitCode:
     return ExitCode.OK
 
 
-def release_and_say(node_id: str, version: str, *, dry_run: bool) -> ExitCode:
-    """Shows the checklist and, where it holds, releases; returns the exit code."""
-    from registry.release import checklist, name_of
+def release_and_say(
+    node_id: str,
+    version: str,
+    *,
+    dry_run: bool,
+    override: str | None = None,
+    by: Sequence[str] = (),
+) -> ExitCode:
+    """Shows the checklist and, where it holds, releases; returns the exit code.
+
+    Args:
+        node_id: The model.
+        version: Three numbers.
+        dry_run: Only shows the checklist.
+        override: Why it is released although its community demands more of it.
+        by: Who decides that.
+    """
+    from registry.release import name_of
     from registry.release import release as make
+    from registry.release_checklist import checklist, set_aside
 
     graph = load()
     node = graph.node(node_id)
     name = name_of(node, version)
     checks = checklist(graph, node, name)
+    word = set_aside(checks, by, override) if override is not None else None
     print_rows([(f"Before {name} is released:",)])
-    rows = [(f"  {'refused' if c.problem else 'ok'}", c.sentence, c.problem) for c in checks]
-    print_rows(rows)
-    failed = [check for check in checks if check.problem]
+    print_rows([_line(check, overridden=word is not None) for check in checks])
+    if word:
+        say(f"what its community demands is set aside by {', '.join(word.by)}: {word.reason}")
+    failed = [c for c in checks if c.problem and not (word and c.judged)]
     if failed:
         said = "1 point stands" if len(failed) == 1 else f"{len(failed)} points stand"
         say(f"not released: {said} against it; nothing was changed")
@@ -83,13 +112,23 @@ def release_and_say(node_id: str, version: str, *, dry_run: bool) -> ExitCode:
     if dry_run:
         say("nothing stands against it; leave out --dry-run to release")
         return ExitCode.OK
-    made = make(graph, node, name)
+    judged = [check.judged for check in checks if check.judged]
+    made = make(graph, node, name, judged, word)
     say(f"wrote {relative(made.folder, graph.project.root)}, which `from_pretrained` loads")
     if made.commit:
         say(f"committed its record as {made.commit}: {', '.join(made.committed)}")
     say(f"tagged it {made.tag} (`git push --follow-tags` makes commit and tag public)")
     say(f"next: chorus lineage verify {made.tag}")
     return ExitCode.OK
+
+
+def _line(check: Check, *, overridden: bool) -> tuple[str, str, str]:
+    if check.judged is None:
+        return f"  {'refused' if check.problem else 'ok'}", check.sentence, check.problem
+    if check.judged.reached:
+        return "  ok", check.sentence, check.judged.found
+    found = check.judged.found if overridden else check.problem
+    return f"  {'set aside' if overridden else 'refused'}", check.sentence, found
 
 
 def releases(json: Json = False) -> None:

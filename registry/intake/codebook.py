@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from registry.consent import Date, Use
 from registry.declaration import Slug
 from registry.errors import ProblemsError, UsageError
+from registry.licences import held_back
 from registry.profile import Fielded, Language, Url
 from registry.profile_tables import check_text
 from registry.strict_yaml import read, typed
@@ -24,7 +25,7 @@ _NOTHING_GRANTED = frozenset(
 
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(check_text)]
 Sentence = Annotated[str, Field(min_length=20, max_length=700), AfterValidator(check_text)]
-Code = Annotated[str, Field(min_length=1, max_length=100)]
+Code = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Question(Frozen):
@@ -104,13 +105,15 @@ class About(Frozen):
     def _something_is_granted(self) -> Self:
         if self.licence.casefold() in _NOTHING_GRANTED:
             raise ValueError("licence: figures that nobody licensed cannot be imported")
+        if refused := held_back(self.licence, self.uses):
+            raise ValueError(f"uses: {refused}")
         return self
 
 
 class Codebook(About):
     """What a survey is, and what its columns and codes mean."""
 
-    questions: dict[str, Question] = Field(min_length=1, max_length=1000)
+    questions: dict[str, Question] = Field(min_length=1, max_length=5000)
     """For each question column its text and its options."""
     missing: tuple[str, ...] = ("", "NA")
     """Codes that are no answer: refused, not asked, not known."""

@@ -164,7 +164,7 @@ def from_survey(
         method=method,
         groups=groups,
         separation=separation(halves),
-        instrument=_questions(book),
+        instrument=questions_of(book),
         sensitive=kinds,
         row_id=columns.id,
         notes=(f"{read.grouped:,} respondents are in a group, {read.outside:,} in none",),
@@ -208,13 +208,14 @@ def from_table(
         method=method,
         groups=groups,
         separation=sampled_separation({i: of for i, of in samples(groups).items() if of}),
-        instrument=_questions(book),
+        instrument=questions_of(book),
         sensitive=kinds,
         more={"held_out": False},
     )
 
 
-def _questions(book: Codebook) -> dict[str, Any]:
+def questions_of(book: Codebook) -> dict[str, Any]:
+    """The questionnaire of a codebook."""
     items = {i: (q.text, tuple(q.options.values())) for i, q in book.questions.items()}
     return instrument_data(book, "survey-population", items)
 
@@ -229,13 +230,19 @@ def from_polis(
     draws: int = 100,
     seed: int = 0,
     held_out: bool = True,
+    left_out: Path | None = None,
 ) -> Import:
-    """Imports a Polis conversation; see `registry.intake.polis`, `clusters` and `pairs`."""
-    from registry.intake import pairs, polis
+    """Imports a Polis conversation; see `registry.intake.polis`, `clusters` and `pairs`.
+
+    `left_out` names people whose votes do not count, an id a line.
+    """
+    from registry.intake import ccai, pairs, polis
     from registry.intake.clusters import measure, null_ratio
 
     source = read_about(about, About)
     talk = polis.read_conversation(comments, votes)
+    tossed = ccai.read_ids(left_out) if left_out else frozenset()
+    talk = ccai.without(talk, tossed)
     formed = polis.form_clusters(talk, clusters, seed)
     apart = measure(formed.votes[:, ~formed.forming], formed.labels, formed.learned)
     mean, null = null_ratio(formed.votes, formed.forming, formed.learned, formed.count, draws, seed)
@@ -279,6 +286,7 @@ def from_polis(
                 for name, (agree, passed) in styles.items()
             ),
             f"{formed.ungrouped} people with too few votes are in no group",
+            *([f"{len(tossed)} people were left out by name"] if tossed else []),
             f"{sum(map(len, made.values()))} preference pairs, from {looked_at} comparisons of two "
             "statements on one topic"
             if topics
@@ -291,6 +299,7 @@ def from_polis(
             "null_mean": round(mean, 4),
             "held_out": held_out,
             "formed_on": forming,
+            "left_out": sorted(tossed, key=int),
             "votes": {
                 i: {"agree": round(a, 4), "pass": round(p, 4)} for i, (a, p) in styles.items()
             },

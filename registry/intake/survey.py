@@ -6,7 +6,7 @@ group, half, question and code how many people, the sum of their weights and of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -100,16 +100,22 @@ class _Sums:
 
 
 def read_survey(
-    path: Path, codebook: Codebook, columns: Columns, bins: Sequence[int] = (), seed: int = 0
+    path: Path,
+    codebook: Codebook,
+    columns: Columns,
+    bins: Sequence[int] = (),
+    seed: int = 0,
+    only: Collection[str] | None = None,
 ) -> Survey:
     """Reads a survey's groups, in the order of the bins or of the file's values.
 
     Args:
-        path: CSV, gzipped CSV, or Parquet.
+        path: CSV, gzipped CSV, Parquet, Stata or SPSS; groups of the last two by their labels.
         codebook: Its questions and their codes.
         columns: Which columns mean what.
         bins: Lowest values of neighbouring bands of a numeric group column; the last is open.
         seed: Of the split in half.
+        only: The values of the group column that are groups; all but missing ones where left out.
 
     Raises:
         UsageError: The file does not fit the codebook or holds impossible values.
@@ -118,11 +124,12 @@ def read_survey(
     wanted = {"g": columns.group, **{f"q{n}": item for n, item in enumerate(items)}}
     wanted |= {"w": columns.weight} if columns.weight else {}
     wanted |= {"i": columns.id} if columns.id else {}
-    with opened(path, wanted) as connection:
+    with opened(path, wanted, by_label=() if bins else (columns.group,)) as connection:
         _people(connection, columns)
         _check_people(connection, columns, str(path))
         values = connection.execute(_VALUES, {"most": MOST_VALUES + 1}).fetchall()
-        groups = _groups(values, codebook, columns.group, bins, str(path))
+        chosen = [(v, count) for v, count in values if only is None or v in only]
+        groups = _groups(chosen, codebook, columns.group, bins, str(path))
         connection.execute("CREATE TEMP TABLE groups (g VARCHAR, number INTEGER)")
         numbers = {named.id: n for n, named in enumerate(groups)}
         rows = [(v, numbers[named.id]) for named, vs in groups.items() for v in vs]

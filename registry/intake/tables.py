@@ -10,12 +10,13 @@ import csv
 import gzip
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from registry.errors import UsageError
+from registry.intake.labelled import as_parquet, is_labelled
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -29,20 +30,26 @@ _LINE = re.compile(r"(?:CSV Error on )?Line: ?([0-9]+)")
 
 @contextmanager
 def opened(
-    path: Path, columns: Mapping[str, str], delimiter: str = ","
+    path: Path, columns: Mapping[str, str], delimiter: str = ",", by_label: Collection[str] = ()
 ) -> Iterator[DuckDBPyConnection]:
     """A connection in which the view `raw` holds some columns of a file, as text.
 
     Args:
-        path: CSV, gzipped CSV, or Parquet.
+        path: CSV, gzipped CSV, Parquet, Stata or SPSS.
         columns: For each name in the view, small letters and digits, the column of the file.
         delimiter: What parts the columns of a CSV file.
+        by_label: Columns of a Stata or SPSS file whose values are given by their labels.
 
     Raises:
         UsageError: The file is none, or lacks a column, or turns out broken while it is scanned.
     """
-    import duckdb
-
+    if is_labelled(path):
+        with tempfile.TemporaryDirectory(prefix="chorus-import-") as pieces:
+            pattern = as_parquet(path, list(dict.fromkeys(columns.values())), by_label,
+                                 Path(pieces))  # fmt: skip
+            with _scanned(pattern, columns, delimiter, parquet=True) as connection:
+                yield connection
+        return
     parquet = _is_parquet(path)
     names = _parquet_columns(path) if parquet else header(path, delimiter)
     if missing := [name for name in columns.values() if name not in names]:
@@ -51,6 +58,16 @@ def opened(
             where=str(path),
             mend=f"its columns are: {', '.join(names[:40])}{' ...' if len(names) > 40 else ''}",  # noqa: PLR2004
         )
+    with _scanned(path, columns, delimiter, parquet=parquet) as connection:
+        yield connection
+
+
+@contextmanager
+def _scanned(
+    path: Path, columns: Mapping[str, str], delimiter: str, *, parquet: bool
+) -> Iterator[DuckDBPyConnection]:
+    import duckdb
+
     with tempfile.TemporaryDirectory(prefix="chorus-import-") as scratch:
         connection = duckdb.connect(
             ":memory:", config={"memory_limit": MEMORY, "temp_directory": scratch}
@@ -60,6 +77,7 @@ def opened(
                 found = connection.read_parquet(str(path))
                 positions = {name: name for name in columns.values()}
             else:
+                names = header(path, delimiter)
                 positions = {name: f"c{index}" for index, name in enumerate(names)}
                 found = connection.sql(
                     "SELECT * FROM read_csv($path, header = true, auto_detect = false, "

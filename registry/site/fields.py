@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from registry.consent import Use
-from registry.profile import Mode, Sensitivity, Threshold
+from registry.profile import Mode, Rival, Sensitivity, Threshold
 from registry.profile_tables import (
     EXAMPLES,
     GUIDANCE,
@@ -103,6 +103,7 @@ STRENGTHS = ("1", "2", "3", "4", "5")
 JUDGEMENTS = ("-2", "-1", "0", "1", "2")
 AGREEMENTS = ("0", "1", "2", "3", "4")
 METRICS = _options(Threshold.model_fields["metric"].annotation)
+RIVALS = _options(Rival)
 
 SECTIONS = (
     Section("about", (
@@ -220,9 +221,11 @@ SECTIONS = (
     ), (
         Table("thresholds", (
             Field("metric", "choice", METRICS),
-            Field("slice"),
+            Field("slice", optional=True),
             Field("at_most", optional=True, near=True),
             Field("at_least", optional=True, near=True),
+            Field("beats", "ticks", RIVALS, optional=True),
+            Field("evaluation", optional=True),
         ), 1, optional=True, at=("evaluation", "thresholds")),
     )),
     Section("leave", (

@@ -16,6 +16,7 @@ from tests.conftest import Folder
 
 NODE, TAG = "count@age-22-34", "count/age-22-34@v1.0.0"
 FOLDER = "releases/count/age-22-34/1.0.0"
+TOY = ("--override", "A toy: it counts, and answers nobody.", "--by", "maintainer:7")
 REVIEW = "value_profiles/age-22-34/events/0002-release-reviewed.yaml"
 
 
@@ -25,7 +26,7 @@ def commit(folder: Folder) -> None:
 
 
 def release(folder: Folder, *more: str, expect: int = 0, version: str = "1.0.0") -> str:
-    done = folder.chorus("release", NODE, "--version", version, *more, expect=expect)
+    done = folder.chorus("release", NODE, "--version", version, *TOY, *more, expect=expect)
     return done.out + done.err
 
 
@@ -260,7 +261,7 @@ def test_a_release_that_was_cut_off_is_finished_by_the_same_command(made: Folder
 
 
 def test_two_releases_of_one_version_at_once_make_one(made: Folder) -> None:
-    started = [made.start("release", NODE, "--version", "1.0.0") for _ in range(2)]
+    started = [made.start("release", NODE, "--version", "1.0.0", *TOY) for _ in range(2)]
     ends = [process.communicate(timeout=120) for process in started]
     assert sorted(process.returncode for process in started) == [0, 2], ends
     assert tags(made) == [TAG]

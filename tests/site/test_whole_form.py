@@ -72,7 +72,7 @@ def test_the_examples_of_all_fields_together_are_a_whole_profile(root, language)
         texts[f"examples.{row}.id"] = (f"another-{row}",)
     for column in ("id", "values"):
         texts[f"values.0.{column}"] = ("value-1",)
-    del texts["thresholds.0.at_least"]
+    del texts["thresholds.0.at_least"], texts["thresholds.0.beats"]
     del texts["off_limits.0.steward_only"]
     texts["sensitive"] = ()
     state = State(fields={name: given for name, given in texts.items() if given})
