@@ -146,6 +146,23 @@ def test_nothing_new_is_made_and_the_others_go_on(made: Folder) -> None:
     )
 
 
+def test_every_other_communitys_own_model_keeps_its_bytes(made: Folder) -> None:
+    """Separate models are separable; one that learned from all must be made again."""
+
+    def bytes_of(model: str) -> dict[str, bytes]:
+        return {path: b for path, b in made.snapshot().items() if path.startswith(f"data/{model}/")}
+
+    own, shared = bytes_of("voice/hill-shepherds"), bytes_of("choir")
+    assert own
+    withdraw(made, *LEAVE)
+    states = made.states()
+    assert states["voice@hill-shepherds"] == "current"
+    assert states["choir"] != "current"
+    made.chorus("make", "--all")
+    assert bytes_of("voice/hill-shepherds") == own
+    assert bytes_of("choir") != shared
+
+
 def test_a_release_is_retired_and_lineage_says_erased(made: Folder) -> None:
     made.chorus("release", f"voice@{ID}", "--version", "1.0.0", "--notify", "--by", "maintainer:1")
     commit(made)
