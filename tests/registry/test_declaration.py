@@ -265,6 +265,7 @@ class TestWholeProject:
         assert params.model_dump() == {
             "instrument": "registry/instruments/civic-2020.yaml",
             "held_out_share": 0.25,
+            "mixed": False,
         }
 
     def test_folders_group_declarations_and_mean_nothing(self, root):

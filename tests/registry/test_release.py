@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -379,6 +380,8 @@ def test_its_card_passes_the_hubs_own_reader_and_names_its_results(tiny: Folder)
     card = ModelCard.load(tiny.root / "releases/community-rl/age-22-34/1.0.0/README.md")
     assert card.data.license == "cc-by-4.0"
     assert card.data.library_name == "transformers"
-    assert len(card.data.eval_results) == 3
+    measured = Counter(one.metric_type for one in card.data.eval_results)
+    assert set(measured.values()) == {3}, "each once in every part of the questionnaire"
+    assert {"total variation", "skill"} <= set(measured)
     for part in ("| pooled-rl |", "95 % interval", "own table", "opinion-grpo"):
         assert part in card.text

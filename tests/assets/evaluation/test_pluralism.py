@@ -280,6 +280,7 @@ def test_the_same_seed_gives_the_same_files(world: World) -> None:
         "results.json",
         "scores.parquet",
         "summary.json",
+        "notes.json",
         "cross-matrix.md",
         "cross-matrix.png",
         "figures.md",
