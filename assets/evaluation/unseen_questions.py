@@ -79,6 +79,12 @@ class Validated:
 def read_validated(given: Input) -> Validated:
     """What a cross-validation kept."""
     told = json.loads((given.files / "parts.json").read_bytes())
+    if told["leave_out"] == "wordings" or len(told["trials"]) > 1:
+        raise MethodError(
+            "leaves out wordings, or tries several ways to learn",
+            where=given.label,
+            mend="give a cross-validation of items or batteries with one way to learn",
+        )
     shown: dict[tuple[str, int, str], dict[tuple[str, str], dict[str, float]]] = {}
     for row in read_rows(given.files / "probabilities.parquet").to_dicts():
         key = (row["learner"], row["seed"], row["item"])

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 UNSEEN = "unseen"
 """The wording that only evaluations read."""
+MIXED = "+"
+"""What stands between the wordings of stem and phrase, where they differ."""
 
 
 def _fill(template: str, phrase: str) -> str:
@@ -99,7 +101,7 @@ def asked_as(battery: Battery, item: str, *, mixed: bool) -> dict[str, str]:
     for stem, phrase in permutations(learned, 2) if mixed else ():
         text = _fill(battery.wordings[stem], phrases.get(phrase, ""))
         if text not in found.values():
-            found[f"{stem}+{phrase}"] = text
+            found[f"{stem}{MIXED}{phrase}"] = text
     return found
 
 

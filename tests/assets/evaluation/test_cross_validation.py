@@ -10,7 +10,7 @@ import pytest
 
 from assets.alignment.opinion_sft import Params as Training
 from assets.evaluation import cross_validation
-from assets.evaluation.cross_validation import Material, Params, Unit, deal
+from assets.evaluation.cross_validation import Material, Params, Unit, deal, tried
 from assets.option_prompt import arrange, render
 from assets.rows import read_rows, write_rows
 from registry.context import Input
@@ -25,9 +25,10 @@ BATTERIES = {
     for battery, count in (("a", 4), ("b", 2), ("c", 2))
     for n in range(count)
 }
+QUICKLY = Training(steps=3, batch_size=2, trained_layers=1, adapter_rank=2, checkpoint_every=0)
 QUICK = Params(
     parts=2,
-    training=Training(steps=3, batch_size=2, trained_layers=1, adapter_rank=2, checkpoint_every=0),
+    trials={"quick": QUICKLY},
 )
 
 
@@ -52,7 +53,7 @@ def test_more_parts_than_there_is_to_deal_are_refused():
     with pytest.raises(MethodError, match="3 batteries cannot be dealt into 4 parts"):
         deal(BATTERIES, Params(parts=4, leave_out="batteries"), 0)
     with pytest.raises(ValueError, match="each model is kept as it ends"):
-        Params(training=Training(checkpoint_every=5))
+        Params(trials={"kept": Training(checkpoint_every=5)})
 
 
 def rows_of(community):
@@ -75,7 +76,7 @@ def rows_of(community):
 
 def test_a_model_learns_from_the_other_parts_and_is_asked_about_its_own():
     material = Material([*rows_of("north"), *rows_of("south")], deal(BATTERIES, QUICK, 0))
-    alone, pooled = Unit("north", 1, 0), Unit("pooled", 1, 0)
+    alone, pooled = Unit("quick", "north", 1, 0), Unit("quick", "pooled", 1, 0)
     asked = {row["prompt"] for row in material.asked(alone)}
     assert len(asked) == 8
     learned = {one.prompt for one in material.learned(alone)["north"]}
@@ -113,7 +114,7 @@ def test_what_was_finished_is_not_trained_again(build, lively_model, items, monk
         cross_validation, "_train", lambda *given: (seen.append(given[3]), plain(*given))[1]
     )
     cross_validation.run(replace(context, events=None))
-    assert [unit.name for unit in seen] == ["pooled-0-0", "pooled-1-0"]
+    assert [unit.name for unit in seen] == ["quick-pooled-0-0", "quick-pooled-1-0"]
     assert [unit.learner for unit in first] == ["north", "north", "south", "south"]
     answers = read_rows(context.out / "probabilities.parquet").to_dicts()
     assert len(answers) == 3 * 16 * 2
@@ -121,7 +122,56 @@ def test_what_was_finished_is_not_trained_again(build, lively_model, items, monk
     assert all(0 < row["probability"] < 1 for row in answers)
     losses = read_rows(context.out / "losses.parquet").to_dicts()
     assert Counter(row["learner"] for row in losses) == {"north": 6, "south": 6, "pooled": 6}
-    parts = json.loads((context.out / "parts.json").read_text())["parts"]
+    told = json.loads((context.out / "parts.json").read_text())
+    parts = told["parts"]
+    assert told["trials"] == ["quick"]
+    rows = read_rows(context.out / "trials.parquet").to_dicts()
+    assert [(row["learner"], row["distances"]) for row in rows] == [
+        ("north", 8),
+        ("south", 8),
+        ("pooled", 16),
+    ]
+    assert "| quick | pooled | 0." in (context.out / "trials.md").read_text()
     asked = {(row["learner"], row["part"], row["item"]) for row in answers}
     assert all(parts[item] == part for _, part, item in asked)
     assert not list(context.out.rglob("*.safetensors"))
+
+
+def test_a_wording_is_left_out_wherever_its_stem_or_phrase_stands():
+    rows = [
+        row | {"wording": wording, "prompt": f"{wording} {row['prompt']}"}
+        for row in rows_of("north")
+        for wording in ("a", "b", "a+b", "b+a", "c", "a+c")
+    ]
+    material = Material(rows, {"a": 0, "b": 1, "c": 2}, "wording")
+    unit = Unit("quick", "north", 2, 0)
+    assert {row["wording"] for row in material.asked(unit)} == {"c"}
+    learned = {one.prompt.split()[0] for one in material.learned(unit)["north"]}
+    assert learned == {"a", "b", "a+b", "b+a"}
+
+
+def test_what_was_tried_is_told_by_its_distance_to_the_shares():
+    material = Material(rows_of("north"), dict.fromkeys(BATTERIES, 0))
+    said = {"trial": "plain", "learner": "north", "part": 0, "seed": 0}
+    answers = [
+        said | {"item": item, "option": option, "probability": p * mass}
+        for item in BATTERIES
+        for mass in (0.5, 1.0)
+        for option, p in (("Tea", 0.6), ("Coffee", 0.4))
+    ]
+    losses = [said | {"step": step, "loss": loss} for step, loss in ((1, 2.0), (2, 1.5))]
+    (row,) = tried(answers, losses, material)
+    assert row["tv"] == pytest.approx(0.3)
+    assert (row["distances"], row["lowest_loss"]) == (8, 1.5)
+
+
+def test_several_ways_to_learn_and_part_of_the_items(build, lively_model, items):
+    params = QUICK.model_copy(
+        update={"trials": {"one": QUICKLY, "two": QUICKLY}, "asked_share": 0.6}
+    )
+    context = build(params, inputs={"base": lively_model, "items": items[:1]})
+    cross_validation.run(context)
+    rows = read_rows(context.out / "trials.parquet").to_dicts()
+    assert [(row["trial"], row["learner"]) for row in rows] == [("one", "north"), ("two", "north")]
+    assert 2 <= rows[0]["distances"] < len(BATTERIES)
+    assert rows[0]["distances"] == rows[1]["distances"]
