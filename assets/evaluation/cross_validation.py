@@ -27,7 +27,7 @@ from assets.compute import LIBRARIES
 from assets.rows import read_rows, write_rows
 from assets.sources.questionnaire import MIXED
 from assets.synthesis.sampling import seed_of
-from registry.artifact import write_atomically
+from registry.artifact import digest_of, write_atomically
 from registry.errors import MethodError
 from registry.method import Method, Role
 from registry.profile_tables import held_out
@@ -273,7 +273,7 @@ def _kept(
 ) -> dict[str, Any]:
     """What one model said, from an earlier attempt where it came so far."""
     folder = context.work / "units"
-    path = folder / f"{unit.name}.json"
+    path = folder / f"{digest_of(unit.name)[:24]}.json"  # names of trials are free text
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         found = _train(context, params, material, unit, done, whole)
