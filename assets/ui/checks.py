@@ -3,7 +3,8 @@
 Where an asset fans out, each of its partitions has its own outcome. Staleness is Chorus's own view:
 Dagster marks what must be made first, `chorus status` names everything that will follow from it,
 and why. A community's own model that was measured and falls short stops what comes after it in the
-same run. One that was not measured yet is only a warning, or it could never be measured.
+same run. It is only a warning where it was not measured yet, or it could never be measured; and
+where another model of that community's starts from it, which may be how it comes to reach it.
 """
 
 from __future__ import annotations
@@ -110,16 +111,28 @@ def reached(
 ) -> Iterator[dg.AssetCheckResult]:
     """Whether a community's own model reaches what that demands; nothing for other nodes."""
     if owned(graph, node) and standing[node.id].state != "missing":
-        yield _reached(judge(graph, node, standing))
+        yield _reached(judge(graph, node, standing), last=not goes_on(graph, node))
 
 
-def _reached(judged: Sequence[Judged]) -> dg.AssetCheckResult:
+def goes_on(graph: Graph, node: Node) -> bool:
+    """Whether another own model of the same community starts from this one."""
+    community = community_of(graph, node)
+    return any(
+        any(edge.node == node.id for edge in other.edges)
+        and community_of(graph, other) == community
+        for other in graph.nodes.values()
+    )
+
+
+def _reached(judged: Sequence[Judged], *, last: bool) -> dg.AssetCheckResult:
     short = [one for one in judged if not one.reached]
     measured = any(one.evaluations for one in short)
     return dg.AssetCheckResult(
         check_name=THRESHOLDS_CHECK,
         passed=not short,
-        severity=dg.AssetCheckSeverity.ERROR if measured else dg.AssetCheckSeverity.WARN,
+        severity=(
+            dg.AssetCheckSeverity.ERROR if measured and last else dg.AssetCheckSeverity.WARN
+        ),
         metadata={
             **{one.demand: one.found for one in judged if one.reached},
             **({"why": "; ".join(f"not {one.demand}: {one.problem}" for one in short)}
