@@ -105,8 +105,7 @@ def materialise(browser: Browser, community: str) -> None:
 
 def test_a_team_finds_makes_and_reads_a_community_s_model(team: Team, browser: Browser) -> None:
     team.forget(MODEL)
-    browser.go("/assets")
-    browser.click("community-sft")
+    browser.go("/assets/community-sft")
     browser.see("One model for each group")
     materialise(browser, YOUNG)
     assert team.ended(1) == ["SUCCESS"]
