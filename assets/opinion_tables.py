@@ -33,6 +33,11 @@ def still_told(path: Path, options: Mapping[str, Sequence[str]]) -> dict[str, Se
     return {item: found for item, found in options.items() if item in named}
 
 
+def read_still_told(path: Path, options: Mapping[str, Sequence[str]]) -> dict[str, OpinionTable]:
+    """The table of every item in `options` that it still tells about."""
+    return read_opinions(path, still_told(path, options))
+
+
 def read_opinions(path: Path, options: Mapping[str, Sequence[str]]) -> dict[str, OpinionTable]:
     """The table of every item in `options`; raises ProblemsError with every wrong row."""
     shown = "/".join(path.parts[-3:] if path.parent.name == "evaluation" else path.parts[-2:])

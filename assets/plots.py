@@ -57,10 +57,11 @@ def draw_attempts(title: str, curves: Mapping[str, Mapping[str, Curve]]) -> byte
         [handles[label] for label in ordered], ordered, fontsize=8, frameon=False,
         loc="outside lower center", ncols=min(2, len(ordered)),
     )  # fmt: skip
-    return _png(figure)
+    return png(figure)
 
 
-def _png(figure: Any) -> bytes:
+def png(figure: Any) -> bytes:
+    """A figure as a PNG, the same bytes each time."""
     out = BytesIO()
     figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
     return out.getvalue()
@@ -80,4 +81,4 @@ def draw_curves(series: Mapping[str, Sequence[float]]) -> bytes:
         axis.set_title(label, fontsize=9)
         axis.set_xlabel("step", fontsize=8)
         axis.tick_params(labelsize=8)
-    return _png(figure)
+    return png(figure)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from assets.evaluation.likeness import WITHIN
+from assets.plots import png
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,12 +31,6 @@ def _figure(width: float, height: float) -> Any:
     return figure
 
 
-def _png(figure: Any) -> bytes:
-    out = BytesIO()
-    figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
-    return out.getvalue()
-
-
 def draw_within(pool: Pool, likeness: Likeness, measures: Sequence[Measure]) -> bytes:
     """For each arm the prompts by the likeness of its answers; a line marks random answers."""
     shown = list(enumerate(pool.arms))[:_MOST]
@@ -54,7 +48,7 @@ def draw_within(pool: Pool, likeness: Likeness, measures: Sequence[Measure]) -> 
         axis.tick_params(labelsize=7)
         axis.set_ylabel("prompts", fontsize=7)
     axes[-1].set_xlabel("mean cosine of answers to one prompt (dashed: random answers)", fontsize=8)
-    return _png(figure)
+    return png(figure)
 
 
 def draw_between(pool: Pool, means: Array) -> bytes:
@@ -75,4 +69,4 @@ def draw_between(pool: Pool, means: Array) -> bytes:
     axis.set_xticks(places, wrapped, fontsize=6, rotation=40, ha="right")
     axis.set_yticks(places, wrapped, fontsize=6)
     figure.colorbar(image, ax=axis, shrink=0.7).set_label("mean cosine", fontsize=8)
-    return _png(figure)
+    return png(figure)

@@ -19,7 +19,7 @@ from assets.alignment.spectrum_sequences import Drawn, Process, SpectrumSequence
 from assets.alignment.spectrum_turns import Family, Turns, turns_of
 from assets.compute import LIBRARIES, Dtype, load_model, prepare
 from assets.evaluation.intervals import mean
-from assets.opinion_tables import OpinionTable, read_opinions, still_told
+from assets.opinion_tables import OpinionTable, read_still_told
 from assets.rows import read_rows, write_rows
 from assets.synthesis.respondent_sequences import (
     Question,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from registry.context import Context, ProfileView
 
-_LEAST = 1e-4
+LEAST = 1e-4
 """The share that an option counts as where a table says that nobody chose it."""
 METRIC = "nats per answer, at least one other answer known"
 
@@ -96,7 +96,7 @@ def read_table(profile: ProfileView, questions: Sequence[Question]) -> dict[str,
     """The shares in which a group's half for learning answered."""
     options = {question.item: question.options for question in questions}
     path = profile.table(OPINIONS.file)
-    return read_opinions(path, still_told(path, options))
+    return read_still_told(path, options)
 
 
 def table_nats(
@@ -107,7 +107,7 @@ def table_nats(
     for question in questions:
         if question.item in person.chosen:
             place = question.options.index(person.chosen[question.item])
-            spent.append(-math.log(max(table[question.item].shares[place], _LEAST)))
+            spent.append(-math.log(max(table[question.item].shares[place], LEAST)))
     return sum(spent) / len(spent)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 
 from assets.evaluation.overton_figures import ALL_VIEWS, ELSEWHERE, ONE_VIEW
+from assets.plots import png
 from registry.results import Result
 
 _MARKS = {ELSEWHERE: ("x", "#333333"), ONE_VIEW: ("|", "#d1495b"), ALL_VIEWS: ("|", "#00798c")}
@@ -40,6 +40,4 @@ def draw_coverage(results: Sequence[Result], name: str) -> bytes:
     axis.tick_params(axis="x", labelsize=7)
     axis.set_xlabel(f"{name}: share of views, mean over situations", fontsize=8)
     figure.legend(loc="outside lower center", fontsize=7, ncols=3, frameon=False)
-    out = BytesIO()
-    figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
-    return out.getvalue()
+    return png(figure)

@@ -22,9 +22,9 @@ from assets.alignment.spectrum_sequences import Drawn, Sample, of_drawn
 from assets.alignment.spectrum_turns import Family, turns_of
 from assets.compute import LIBRARIES, Dtype, load_model, prepare
 from assets.evaluation.intervals import wilson
-from assets.evaluation.k_shot import nats_by_index, read_table
+from assets.evaluation.k_shot import LEAST, nats_by_index, read_table
 from assets.evaluation.person_pages import page, picture
-from assets.evaluation.resampling import flip_clusters, holm
+from assets.evaluation.resampling import NORMAL, flip_clusters, holm
 from assets.opinion_tables import OpinionTable
 from assets.rows import read_rows, write_rows
 from assets.synthesis.respondent_sequences import (
@@ -57,9 +57,6 @@ Array = NDArray[np.float64]
 ALL = ""
 """The mean over groups, each group counting alike."""
 OWN_TABLE, POOLED_TABLE, UNIFORM = "own table", "pooled table", "uniform"
-_LEAST = 1e-4
-"""The share that an option counts as where a table says that nobody chose it."""
-_NORMAL = 1.959964
 
 
 class Params(Frozen):
@@ -129,7 +126,7 @@ def draw_people(
 def table_costs(asked: Sequence[Asked], table: Mapping[str, Sequence[float]]) -> Array:
     """What each answer costs one who knows the shares only, shape (people, answers)."""
     return np.array(
-        [[-math.log(max(table[item][place], _LEAST)) for item, place in one.answers]
+        [[-math.log(max(table[item][place], LEAST)) for item, place in one.answers]
          for one in asked]
     )  # fmt: skip
 
@@ -158,14 +155,12 @@ def compare(groups: Sequence[Array], draws: int, source: Generator) -> Differenc
     """
     n = sum(len(one) for one in groups)
     even = np.concatenate([one * n / (len(groups) * len(one)) for one in groups])
-    value = float(even.mean())
-    variance = sum(float(np.var(one, ddof=1)) / len(one) for one in groups) / len(groups) ** 2
-    margin = _NORMAL * math.sqrt(variance)
+    value, lowest, highest = mean_cost(groups)
     p = flip_clusters(even[None], [f"{place:09d}" for place in range(n)], draws, source)[0].p
     share = float(np.mean([np.mean((one < 0) + 0.5 * (one == 0)) for one in groups]))
     low, high = wilson(share, n)
     return Difference(
-        value=value, low=value - margin, high=value + margin, p=p,
+        value=value, low=lowest, high=highest, p=p,
         better=share, better_low=low, better_high=high, people=n,
     )  # fmt: skip
 
@@ -174,7 +169,7 @@ def mean_cost(groups: Sequence[Array]) -> tuple[float, float, float]:
     """The mean of group means, with its 95 % interval over people."""
     value = float(np.mean([one.mean() for one in groups]))
     variance = sum(float(np.var(one, ddof=1)) / len(one) for one in groups) / len(groups) ** 2
-    margin = _NORMAL * math.sqrt(variance)
+    margin = NORMAL * math.sqrt(variance)
     return value, value - margin, value + margin
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from typing import Any
+
+from assets.plots import png
 
 _NOTE = """\
 Nats that a person's next answer costs, after some of the person's own answers; lower is a better
@@ -95,6 +96,4 @@ def picture(figures: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> b
         list(handles.values()), list(handles), fontsize=8, frameon=False,
         loc="outside lower center", ncols=min(4, len(handles)),
     )  # fmt: skip
-    stream = BytesIO()
-    figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
-    return stream.getvalue()
+    return png(figure)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +46,7 @@ from assets.evaluation.resampling import (
     shares_of,
     widening,
 )
-from assets.opinion_tables import OpinionTable, read_opinions, still_told
+from assets.opinion_tables import OpinionTable, read_still_told
 from assets.rows import LIBRARIES, write_rows
 from registry.errors import MethodError
 from registry.method import Method, Role
@@ -81,10 +80,6 @@ class Params(Frozen):
     """An item that fewer were held out on (effective number), in any community, is left out."""
 
 
-def _told(path: Path, options: Mapping[str, Sequence[str]]) -> dict[str, OpinionTable]:
-    return read_opinions(path, still_told(path, options))
-
-
 def run(context: Context) -> None:
     """Scores every model and baseline on every community, and draws the cross matrix."""
     from assets.evaluation.cross_matrix import draw, markdown
@@ -94,8 +89,8 @@ def run(context: Context) -> None:
     options = {item.id: item.options for item in items.values()}
     tables = {
         profile.id: (
-            _told(profile.table("opinions.csv"), options),
-            _told(profile.table("evaluation/opinions.csv"), options),
+            read_still_told(profile.table("opinions.csv"), options),
+            read_still_told(profile.table("evaluation/opinions.csv"), options),
         )
         for profile in context.profiles
     }

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from assets.evaluation.intervals import mean, wilson
 from assets.evaluation.report_document import Cell, Tone
+from assets.evaluation.resampling import NORMAL
 
 NOT_MEASURED = "not measured"
 APART = "cannot be told apart"
-_NORMAL = 1.959964
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def matched_shares(before: Sequence[float], after: Sequence[float]) -> tuple[flo
     won = sum(b > a for a, b in zip(before, after, strict=True)) + 0.5
     n = len(before) + 2
     middle = (won - lost) / n
-    margin = _NORMAL * (won + lost - (won - lost) ** 2 / n) ** 0.5 / n
+    margin = NORMAL * (won + lost - (won - lost) ** 2 / n) ** 0.5 / n
     return middle - margin, middle + margin
 
 

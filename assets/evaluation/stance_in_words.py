@@ -36,7 +36,7 @@ from assets.evaluation.stance_reading import (
     try_scorer,
     wanted_checks,
 )
-from assets.opinion_tables import read_opinions, still_told
+from assets.opinion_tables import read_still_told
 from assets.rows import LIBRARIES, ROWS, read_rows, row_id, write_rows
 from assets.sources.open_questions import STANCES
 from registry.errors import MethodError
@@ -253,7 +253,7 @@ def _figures(
     )
     for profile in context.profiles:
         path = profile.table(HELD_OUT.file)
-        table = read_opinions(path, still_told(path, options))
+        table = read_still_told(path, options)
         asked = {item: options[item] for item in table}
         held = {item: table[item] for item in asked}
         for model, items in told.items():

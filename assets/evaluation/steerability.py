@@ -38,7 +38,7 @@ from assets.evaluation.steering_scores import (
     opinion_columns,
     preference_columns,
 )
-from assets.opinion_tables import read_opinions, still_told
+from assets.opinion_tables import read_still_told
 from assets.rows import LIBRARIES, read_rows, write_rows
 from registry.errors import MethodError
 from registry.method import Method, Role
@@ -73,7 +73,7 @@ class Params(MatrixParams):
 
 def _people(profile: ProfileView, options: dict[str, tuple[str, ...]]) -> People:
     learned, held = (
-        read_opinions(path, still_told(path, options))
+        read_still_told(path, options)
         for path in (profile.table(OPINIONS.file), profile.table(HELD_OUT.file))
     )
     return People(learned, held)

@@ -30,7 +30,7 @@ from assets.evaluation.resampling import (
     shares_of,
     widening,
 )
-from assets.opinion_tables import OpinionTable, read_opinions, still_told
+from assets.opinion_tables import OpinionTable, read_still_told
 from assets.rows import LIBRARIES, read_rows, write_rows
 from registry.errors import MethodError
 from registry.method import Method, Role
@@ -245,7 +245,7 @@ def _told(context: Context, file: str, items: Mapping[str, Item]) -> Iterator[tu
     options = {item.id: item.options for item in items.values()}
     for profile in context.profiles:
         path = profile.table(file)
-        yield profile.id, read_opinions(path, still_told(path, options))
+        yield profile.id, read_still_told(path, options)
 
 
 def run(context: Context) -> None:

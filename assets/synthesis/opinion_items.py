@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from assets.opinion_tables import OpinionTable, read_opinions, still_told
+from assets.opinion_tables import OpinionTable, read_still_told
 from assets.option_prompt import ORDERS, Order, arrange, render
 from assets.rows import LIBRARIES, read_rows, row_id, write_rows
 from assets.sources.questionnaire import UNSEEN
@@ -111,7 +111,7 @@ def run(context: Context) -> None:
         )
     options = {question["item"]: question["options"] for question in questions}
     table = profile.table("opinions.csv")
-    opinions = read_opinions(table, still_told(table, options))
+    opinions = read_still_told(table, options)
     rows = list(learning_rows(profile.id, questions, opinions, params.orders))
     write_rows(context.out / "items.parquet", rows)
     names = ("row_id", "item", "wording", "reason", "caused_by")
