@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from assets.compute import LIBRARIES, prepare, save_model
+from assets.sources.hub_model import downloaded
 from registry.errors import MethodError
 from registry.method import Method, SourcePath
 from registry.typed import Frozen
@@ -123,26 +124,12 @@ def run(context: Context) -> None:
 
 def run_hub(context: Context) -> None:
     """Downloads a repository's safetensors at the revision and takes them over."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
     prepare(context)
     params = context.typed(HubParams)
     named = f"{params.repository}@{params.revision[:12]}"
-    try:
-        folder = snapshot_download(
-            params.repository,
-            revision=params.revision,
-            allow_patterns=_FILES,
-            local_dir=context.work / "snapshot",
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise MethodError(
-            f"{named} could not be downloaded: {error}",
-            mend="check the name, the revision and the network, or use a local folder",
-        ) from error
+    folder = downloaded(context, params.repository, params.revision, _FILES, named)
     context.progress(1, 2)
-    _take_over(Path(folder), named, params.label, context.out)
+    _take_over(folder, named, params.label, context.out)
     context.progress(2, 2)
 
 

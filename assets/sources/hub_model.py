@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -28,27 +30,37 @@ class Params(Frozen):
     """The number format of the saved weights."""
 
 
-def run(context: Context) -> None:
-    """Downloads the repository's safetensors at the revision and saves them anew."""
+def downloaded(
+    context: Context, repository: str, revision: str, patterns: Sequence[str], named: str
+) -> Path:
+    """The files of a repository at a revision; `named` is what an error calls it."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(
+            repository,
+            revision=revision,
+            allow_patterns=list(patterns),
+            local_dir=context.work / "snapshot",
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise MethodError(
+            f"{named} could not be downloaded: {error}",
+            mend="check the name, the revision and the network, or use a local folder",
+        ) from error
+    return Path(folder)
+
+
+def run(context: Context) -> None:
+    """Downloads the repository's safetensors at the revision and saves them anew."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     prepare(context)
     params = context.typed(Params)
     context.progress(0, 3)
-    try:
-        folder = snapshot_download(
-            params.repository,
-            revision=params.revision,
-            allow_patterns=_FILES,
-            local_dir=context.work / "snapshot",
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise MethodError(
-            f"{params.repository} at {params.revision[:12]} could not be downloaded: {error}",
-            mend="check the name, the revision and the network, or use a local folder",
-        ) from error
+    named = f"{params.repository} at {params.revision[:12]}"
+    folder = downloaded(context, params.repository, params.revision, _FILES, named)
     context.progress(1, 3)
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=as_dtype(params.dtype), trust_remote_code=False, use_safetensors=True

@@ -40,6 +40,8 @@ Sensitive = Annotated[
 NoHeldOut = Annotated[
     bool, typer.Option("--no-held-out", help="Do without a table for evaluation.")
 ]
+Clusters = Annotated[int | None, typer.Option(help="How many groups; as many as the export has.")]
+Draws = Annotated[int, typer.Option(min=20, help="Permutations that show what noise scores.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the split in half.")]
 
 
@@ -105,15 +107,11 @@ def polis(
     votes: Annotated[Path, typer.Argument(help="participants-votes.csv, plain or gzipped.")],
     comments: Annotated[Path, typer.Argument(help="comments.csv of the same export.")],
     about: AboutFile,
-    clusters: Annotated[
-        int | None, typer.Option(help="How many groups; as many as the export has.")
-    ] = None,
+    clusters: Clusters = None,
     topics: Annotated[
         Path | None, typer.Option(help="CSV comment-id,topic; none makes no pairs.")
     ] = None,
-    draws: Annotated[
-        int, typer.Option(min=20, help="Permutations that show what noise scores.")
-    ] = 100,
+    draws: Draws = 100,
     no_held_out: NoHeldOut = False,
     seed: Seed = 0,
     into: Into = _PROPOSALS,
@@ -189,12 +187,8 @@ def ccai(
         Path, typer.Argument(help="comments.csv, participants-votes.csv, ids-to-toss.csv.")
     ],
     about: AboutFile,
-    clusters: Annotated[
-        int | None, typer.Option(help="How many groups; as many as the export has.")
-    ] = None,
-    draws: Annotated[
-        int, typer.Option(min=20, help="Permutations that show what noise scores.")
-    ] = 100,
+    clusters: Clusters = None,
+    draws: Draws = 100,
     no_held_out: NoHeldOut = False,
     seed: Seed = 0,
     into: Into = _PROPOSALS,
