@@ -8,7 +8,7 @@ sorted by id. `name@community` picks one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -17,6 +17,7 @@ from registry.artifact import ArtifactPath
 from registry.consent import Use
 from registry.declaration import Declaration, Form, with_article
 from registry.errors import Problem, ProblemsError, UsageError
+from registry.fan_out import fanned_out, input_names, taking_part, waits_for
 from registry.licences import dropped
 from registry.method import Method, Role
 from registry.partly import Key
@@ -70,6 +71,8 @@ class Graph:
 
     project: Project
     nodes: Mapping[str, Node]
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    """Declarations without a node, each with what it needs and no community holds."""
 
     def node(self, node_id: str) -> Node:
         """The node with this id; raises UsageError with a near match."""
@@ -82,6 +85,12 @@ class Graph:
         elif community and siblings:
             close = nearest(node_id, siblings)
             mend = close or f"communities here: {', '.join(map(_community_of, siblings))}"
+        elif name in self.waiting:
+            raise UsageError(
+                f"{name} has no node yet",
+                why=f"it needs {self.waiting[name]}",
+                mend="accept or admit a profile that holds it: `chorus profile status`",
+            )
         else:
             mend = nearest(node_id, list(self.nodes)) or "see `chorus list`"
         raise UsageError(f"no node is called {node_id!r}", mend=mend)
@@ -152,12 +161,16 @@ def build_graph(project: Project) -> Graph:
     """The graph of a project; raises ProblemsError with every wrong input, each with its place."""
     problems: list[Problem] = []
     nodes: dict[str, Node] = {}
+    waiting: dict[str, str] = {}
     for declared in project.declarations.values():
         problems += _declaration_problems(declared, project)
     problems += _cycles(project)
     if not problems:
         for declared in project.declarations.values():
-            for community in _communities(declared, project) or (None,):
+            if lacking := waits_for(declared, project):
+                waiting[declared.name] = lacking
+                continue
+            for community in fanned_out(declared, project) or (None,):
                 if declared.declaration.each and community is None:
                     continue
                 node, found = _node(declared, community, project)
@@ -166,65 +179,7 @@ def build_graph(project: Project) -> Graph:
     if problems:
         raise ProblemsError(problems)
     order = TopologicalSorter({n.id: sorted({e.node for e in n.edges}) for n in nodes.values()})
-    return Graph(project, {node_id: nodes[node_id] for node_id in order.static_order()})
-
-
-def _communities(declared: Declared, project: Project) -> tuple[str, ...]:
-    """The communities that a declaration fans out to; none where it does not."""
-    if declared.declaration.each is None:
-        return ()
-    return _narrowed(declared, project)
-
-
-def _narrowed(declared: Declared, project: Project) -> tuple[str, ...]:
-    """The communities that a declaration names; else all that hold what it takes.
-
-    Those that are made up stand only where they are named.
-    """
-    if declared.name not in project.narrowed:
-        project.narrowed[declared.name] = _found_communities(declared, project)
-    return project.narrowed[declared.name]
-
-
-def _found_communities(declared: Declared, project: Project) -> tuple[str, ...]:
-    only = declared.declaration.communities
-    if only is not None:
-        return tuple(c for c in project.communities if c in only)
-    return tuple(
-        c
-        for c in project.communities
-        if not project.profiles[c].profile.fictional and not _lacking(declared, c, project)
-    )
-
-
-def _lacking(declared: Declared, community: str, project: Project) -> str:
-    """What a community does not hold of what a declaration takes; nothing where it holds all."""
-    profile, method = project.profiles[community], declared.method
-    for table in method.reads:
-        if not profile.table(table).is_file():
-            return table
-    for name in method.profile_fields:
-        if name not in profile.document.data and name not in method.may_lack:
-            return f"`{name}` in its profile.yaml"
-    if declared.declaration.each is None:
-        return ""
-    for _, name, _ in _input_names(declared):
-        other = project.declarations.get(name)
-        if other is None or not other.declaration.each or other.declaration.communities:
-            continue  # an input that is narrowed by name is an error with its place, later
-        if community not in _narrowed(other, project):
-            return name
-    return ""
-
-
-def _input_names(declared: Declared) -> Iterator[tuple[str, str, Key]]:
-    """Role, input name and place of each input of a declaration."""
-    for role, names in declared.declaration.inputs.items():
-        if isinstance(names, str):
-            yield role, names, ("inputs", role)
-        else:
-            for index, name in enumerate(names):
-                yield role, name, ("inputs", role, index)
+    return Graph(project, {node_id: nodes[node_id] for node_id in order.static_order()}, waiting)
 
 
 def _declaration_problems(declared: Declared, project: Project) -> Iterator[Problem]:
@@ -257,7 +212,7 @@ def _declaration_problems(declared: Declared, project: Project) -> Iterator[Prob
         if not isinstance(given, str) and len(given) > 1 and not wanted.many:
             what = f"names {len(given)} inputs, and {role!r} takes one"
             yield document.problem(("inputs", role), what, "keep one of them")
-    for role, name, key in _input_names(declared):
+    for role, name, key in input_names(declared):
         yield from _input_problems(declared, project, role, name, key)
 
 
@@ -292,9 +247,9 @@ def _input_problems(
     elif community and other.declaration.each is None:
         what = f"{base!r} does not fan out, so {name!r} names nothing"
         yield document.problem(key, what, f"write {base!r}")
-    elif community and community not in _narrowed(other, project):
+    elif community and community not in taking_part(other, project):
         profile = project.profiles.get(community)
-        here = _narrowed(other, project)
+        here = taking_part(other, project)
         mend = "communities here: " + ", ".join(here)
         if profile is None:
             what = f"names the unknown community {community!r}"
@@ -315,7 +270,7 @@ def _another_form(role: Role, maker: Method) -> tuple[Form, Form] | None:
 def _cycles(project: Project) -> list[Problem]:
     """A declaration that is made from itself, at the input that closes the circle."""
     needs = {
-        name: sorted({n.partition("@")[0] for _, n, _ in _input_names(declared)})
+        name: sorted({n.partition("@")[0] for _, n, _ in input_names(declared)})
         for name, declared in project.declarations.items()
     }
     try:
@@ -325,7 +280,7 @@ def _cycles(project: Project) -> list[Problem]:
         name, maker = circle[1], circle[0]
         declared = project.declarations[name]
         key: Key = next(
-            (k for _, n, k in _input_names(declared) if n.partition("@")[0] == maker), ("inputs",)
+            (k for _, n, k in input_names(declared) if n.partition("@")[0] == maker), ("inputs",)
         )
         what = "is made from itself: " + " <- ".join(reversed(circle))
         return [declared.document.problem(key, what, "remove one of these inputs")]
@@ -337,7 +292,7 @@ def _node(
 ) -> tuple[Node, list[Problem]]:
     edges: list[Edge] = []
     problems: list[Problem] = []
-    for role, name, key in _input_names(declared):
+    for role, name, key in input_names(declared):
         targets = list(_targets(declared, community, name, project))
         if not targets:
             what = f"{name!r} has no node for {community or 'any community'}"
@@ -355,7 +310,7 @@ def _node(
             edges.append(edge)
     reads: tuple[str, ...] = ()
     if declared.method.reads or declared.method.profile_fields:
-        reads = (community,) if community else _narrowed(declared, project)
+        reads = (community,) if community else taking_part(declared, project)
     return Node(declared, community, tuple(edges), reads), problems
 
 
@@ -367,9 +322,9 @@ def _targets(
     if picked or other.declaration.each is None:
         yield name
         return
-    available = _narrowed(other, project)
+    available = taking_part(other, project)
     if community is not None:
         yield from (f"{base}@{c}" for c in available if c == community)
     else:
-        wanted = _narrowed(declared, project)
+        wanted = taking_part(declared, project)
         yield from (f"{base}@{c}" for c in available if c in wanted)

@@ -58,6 +58,11 @@ class Project:
         """
         return {}
 
+    @cached_property
+    def waiting(self) -> dict[str, str]:
+        """What each declaration needs and no community holds, as the graph finds it."""
+        return {}
+
     @property
     def communities(self) -> tuple[str, ...]:
         """The profiles that are accepted or admitted, and not suspended, by id."""

@@ -64,7 +64,8 @@ def init_project(target: Path, communities: Sequence[str] | None, size: Size) ->
     _copy(target, chosen, size)
     for path, content in schema_files().items():
         write_atomically(target / path, content)
-    done = [f"wrote the declarations and {len(chosen)} value profiles"]
+    profiles = "1 value profile" if len(chosen) == 1 else f"{len(chosen)} value profiles"
+    done = [f"wrote the declarations and {profiles}"]
     _run(target, "git", "init", "--quiet", "--initial-branch=main")
     _run(target, "dvc", "init", "--quiet")
     _run(target, "dvc", "config", "core.analytics", "false")

@@ -34,9 +34,11 @@ def list_nodes(json: Json = False) -> None:
     graph = load()
     nodes = [_summary(node) for node in graph.nodes.values()]
     if json:
-        print_json(nodes=nodes)
+        print_json(nodes=nodes, waiting=dict(graph.waiting))
     else:
         print_rows([("NODE", "KIND", "METHOD", "DESCRIPTION"), *(_line(n) for n in nodes)])
+        if graph.waiting:
+            print_rows([("",), ("WAITS", "FOR"), *graph.waiting.items()])
 
 
 def _summary(node: Node) -> dict[str, Any]:
@@ -125,7 +127,7 @@ def show_status(json: Json = False) -> None:
         nodes = [
             {"node": s.node, "state": s.state, "reasons": list(s.reasons)} for s in found.values()
         ]
-        print_json(nodes=nodes, out_of_date=drifted)
+        print_json(nodes=nodes, waiting=dict(graph.waiting), out_of_date=drifted)
         return
     print_rows([(s.node, s.state, "; ".join(s.reasons)) for s in found.values()])
     states = [s.state for s in found.values()]
@@ -135,5 +137,7 @@ def show_status(json: Json = False) -> None:
         if states.count(state)
     ]
     print_rows([(f"{len(states)} nodes: " + ", ".join(counts),)])
+    if graph.waiting:
+        print_rows([(f"{len(graph.waiting)} declarations wait for a community: `chorus list`",)])
     if drifted:
         print_rows([("out of date, run `chorus sync`: " + ", ".join(drifted),)])

@@ -242,6 +242,34 @@ class TestGathering:
         ]
 
 
+class TestWaiting:
+    """A project whose communities hold none of what some declarations take still works."""
+
+    @pytest.fixture
+    def without_opinions(self, folder):
+        for age in AGES:
+            shutil.rmtree(folder.root / "value_profiles" / age)
+        folder.declare("pooled", "opinion-sft", inputs={"base": "base", "data": "items"})
+        given = {"model": "pooled", "questionnaire": "questionnaire"}
+        folder.declare("pooled-scores", "option-probabilities", inputs=given)
+        return folder
+
+    def test_what_nobody_holds_leaves_no_node_and_says_so(self, without_opinions):
+        graph = without_opinions.graph()
+        assert {"base", "questionnaire"} <= set(graph.nodes)
+        assert not {"pooled", "pooled-scores"} & set(graph.nodes)
+        assert set(graph.waiting) == {"items", "own", "scores", "pooled", "pooled-scores"}
+        assert set(graph.waiting.values()) == {"a community with opinions.csv"}
+
+    def test_asking_for_it_says_what_it_needs(self, without_opinions):
+        with pytest.raises(UsageError, match="pooled has no node yet") as caught:
+            without_opinions.graph().node("pooled")
+        assert caught.value.why == "it needs a community with opinions.csv"
+
+    def test_nothing_waits_where_communities_hold_it(self, folder):
+        assert folder.graph().waiting == {}
+
+
 def outputs(root: Path) -> list[str]:
     """The nodes or the problems of a project, as processes with different hash seeds see them."""
     code = (

@@ -82,6 +82,16 @@ def test_init_refuses_a_folder_in_use_and_an_unknown_community(tmp_path: Path) -
     assert not (tmp_path / "new").exists()
 
 
+def test_a_project_may_start_from_a_community_without_a_survey(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, _environment())
+    made = folder.chorus("init", "new", "--communities", "example-tidewater-coop", "--size", "tiny")
+    assert "1 value profile\n" in made.err
+    inside = Folder(tmp_path / "new", _environment())
+    assert "a community with opinions.csv" in inside.chorus("list").out
+    asked = inside.chorus("make", "pooled-sft", expect=2).err
+    assert "pooled-sft has no node yet" in asked
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("wheel")
