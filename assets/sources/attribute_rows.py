@@ -11,19 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from assets.rows import (
-    LIBRARIES,
-    REJECTED,
-    ROWS,
-    reason_schema,
-    row_id,
-    row_schema,
-    turned_away,
-    write_rows,
-)
+from assets.rows import LIBRARIES, row_id, row_schema
 from assets.sources.csv_rows import read_any
 from assets.sources.table_rows import RowColumns, RowLicences, RowLimits, TableParams, not_taken
-from registry.errors import MethodError, Place, Problem, ProblemsError
+from assets.sources.taken import Taken, each_made
 from registry.method import Method, SourcePath
 from registry.typed import Frozen
 
@@ -32,7 +23,6 @@ if TYPE_CHECKING:
 
 Label = Literal["supports", "opposes", "either"]
 LABELS: tuple[Label, ...] = ("supports", "opposes", "either")
-_SHOWN = 20
 
 
 class AttributeColumns(Frozen):
@@ -128,40 +118,20 @@ def _text(found: Mapping[str, Any], name: str) -> str:
     return (value or "").strip()
 
 
-def _labelled(
-    table: Iterator[Mapping[str, Any]], params: Params
-) -> list[tuple[dict[str, Any], str]]:
-    """Every row, with the reason where it is not taken; raises with every wrong line."""
-    problems: list[Problem] = []
-    found: list[tuple[dict[str, Any], str]] = []
-    for given in table:
-        try:
-            row = _row(given, params)
-        except ValueError as error:
-            problems.append(Problem(Place(params.path, given["line"]), str(error)))
-            if len(problems) == _SHOWN:
-                break
-            continue
-        found.append((row, not_taken(given, (row["prompt"], row["statement"]), params.table)))
-    if problems:
-        raise ProblemsError(problems)
-    return found
-
-
-def rows_of(
-    table: Iterator[Mapping[str, Any]], params: Params
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def rows_of(table: Iterator[Mapping[str, Any]], params: Params) -> Taken:
     """The labelled statements of a file, and those left out.
 
     A statement that has two labels for one situation says nothing; all its rows are left out.
     """
-    read = _labelled(table, params)
+    read = [
+        (row, not_taken(given, (row["prompt"], row["statement"]), params.table))
+        for given, row in each_made([(params.path, table)], lambda one, _: _row(one, params))
+    ]
     lines: dict[tuple[str, str], dict[str, int]] = {}
     for row, reason in read:
         if not reason:
             lines.setdefault(_key(row), {}).setdefault(row["label"], row["line"])
-    kept: dict[tuple[str, str], dict[str, Any]] = {}
-    rejected: list[dict[str, Any]] = []
+    taken, kept = Taken(), set[tuple[str, str]]()
     for row, given in read:
         key, reason = _key(row), given
         others = [line for label, line in lines.get(key, {}).items() if label != row["label"]]
@@ -169,11 +139,9 @@ def rows_of(
             reason = f"line {others[0]} gives it another label"
         elif not reason and key in kept:
             reason = "the same statement of the situation came before"
-        if reason:
-            rejected.append({**row, **turned_away(row["row_id"], reason)})
-        else:
-            kept[key] = row
-    return list(kept.values()), rejected
+        kept |= set() if reason else {key}
+        taken.add(row, reason)
+    return taken
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -184,14 +152,8 @@ def _key(row: Mapping[str, Any]) -> tuple[str, str]:
 def run(context: Context) -> None:
     """Reads the file."""
     params = context.typed(Params)
-    kept, rejected = rows_of(
-        read_any(context.source(params.path), params.path, params.table), params
-    )
-    if not kept:
-        first = f"; the first was left out since {rejected[0]['reason']}" if rejected else ""
-        raise MethodError(f"no row can be used{first}", where=params.path)
-    write_rows(context.out / ROWS, kept, attribute_schema())
-    write_rows(context.out / REJECTED, rejected, attribute_schema() | reason_schema())
+    taken = rows_of(read_any(context.source(params.path), params.path, params.table), params)
+    taken.write(context.out, attribute_schema(), [params.path])
     context.progress(1, 1)
 
 

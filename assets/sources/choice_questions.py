@@ -11,16 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
-from assets.rows import (
-    LIBRARIES,
-    REJECTED,
-    ROWS,
-    reason_schema,
-    row_id,
-    row_schema,
-    turned_away,
-    write_rows,
-)
+from assets.rows import LIBRARIES, row_id, row_schema
 from assets.sources.table_files import FileName, table_files
 from assets.sources.table_rows import (
     RowColumns,
@@ -30,7 +21,8 @@ from assets.sources.table_rows import (
     not_taken,
     read_table,
 )
-from registry.errors import MethodError, Place, Problem, ProblemsError, UsageError
+from assets.sources.taken import Taken, each_made
+from registry.errors import UsageError
 from registry.method import Method, SourcePath
 from registry.typed import Frozen
 
@@ -38,8 +30,9 @@ if TYPE_CHECKING:
     from registry.context import Context
 
 _MOST_LABELS = 64 * 1024 * 1024
-_SHOWN = 20
 _FEWEST = 2
+_BESIDE = ""
+"""Where the label of a file of labels stands in a row; no column has this name."""
 
 
 class ChoiceColumns(Frozen):
@@ -121,9 +114,7 @@ def read_labels(path: Path, shown: str) -> list[str]:
         raise UsageError(f"byte {error.start + 1} is not UTF-8", where=shown) from None
 
 
-def question_row(
-    found: Mapping[str, Any], label: Any, source: str, params: Params
-) -> dict[str, Any]:
+def question_row(found: Mapping[str, Any], source: str, params: Params) -> dict[str, Any]:
     """One question as a row; raises ValueError with what is wrong."""
     columns = params.columns
     question = _text(found, columns.question)
@@ -138,7 +129,7 @@ def question_row(
     if twice := next((text for text, one in zip(options, same, strict=True)
                       if same.count(one) > 1), None):  # fmt: skip
         raise ValueError(f"has the option {twice!r} twice; no answer could be told right")
-    named = _label(label)
+    named = _label(found[params.columns.label or _BESIDE])
     if named not in params.labels:
         raise ValueError(
             f"names the right option {named!r}; `labels` has {', '.join(params.labels)}"
@@ -174,14 +165,14 @@ def _text(found: Mapping[str, Any], name: str) -> str:
 
 def _labelled(
     rows: Iterator[dict[str, Any]], labels: Sequence[str] | None, params: Params, shown: str
-) -> Iterator[tuple[dict[str, Any], Any]]:
-    """Each row with its label; raises UsageError where rows and labels are not as many."""
+) -> Iterator[dict[str, Any]]:
+    """Each row, with its label where a file beside it has them; both must be as many."""
     count = 0
     for count, row in enumerate(rows, 1):
         if labels is None:
-            yield row, row[params.columns.label or ""]
+            yield row
         elif count <= len(labels):
-            yield row, labels[count - 1]
+            yield {**row, _BESIDE: labels[count - 1]}
     if labels is not None and count != len(labels):
         raise UsageError(
             f"has {len(labels)} labels, and {shown} has {count} rows",
@@ -189,37 +180,6 @@ def _labelled(
             why="from some row on, every answer would be checked with another one's label",
             mend="give the labels of that file",
         )
-
-
-def questions_of(
-    tables: Mapping[str, Path], labels: Sequence[str] | None, params: Params
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The questions of files, and those left out; raises with every line that is wrong."""
-    problems: list[Problem] = []
-    kept: list[dict[str, Any]] = []
-    rejected: list[dict[str, Any]] = []
-    seen: set[str] = set()
-    for shown, path in tables.items():
-        table = read_table(path, shown, params.table)
-        for found, label in _labelled(table, labels, params, shown):
-            try:
-                row = question_row(found, label, shown, params)
-            except ValueError as error:
-                problems.append(Problem(Place(shown, found["line"]), str(error)))
-                if len(problems) == _SHOWN:
-                    raise ProblemsError(problems) from None
-                continue
-            reason = not_taken(found, (row["prompt"], *row["options"]), params.table)
-            if not reason and row["row_id"] in seen:
-                reason = "the same question came before"
-            if reason:
-                rejected.append({**row, **turned_away(row["row_id"], reason)})
-            else:
-                kept.append(row)
-            seen.add(row["row_id"])
-    if problems:
-        raise ProblemsError(problems)
-    return kept, rejected
 
 
 def run(context: Context) -> None:
@@ -232,12 +192,14 @@ def run(context: Context) -> None:
             raise UsageError("holds labels of one file, and several are read",
                              where=params.labels_file, mend="name one in `files`")  # fmt: skip
         labels = read_labels(context.source(params.labels_file), params.labels_file)
-    kept, rejected = questions_of(tables, labels, params)
-    if not kept:
-        first = f"; the first was left out since {rejected[0]['reason']}" if rejected else ""
-        raise MethodError(f"no question can be used{first}", where=", ".join(tables))
-    write_rows(context.out / ROWS, kept, choice_schema())
-    write_rows(context.out / REJECTED, rejected, choice_schema() | reason_schema())
+    lines = [
+        (shown, _labelled(read_table(path, shown, params.table), labels, params, shown))
+        for shown, path in tables.items()
+    ]
+    taken = Taken("question")
+    for found, row in each_made(lines, lambda one, shown: question_row(one, shown, params)):
+        taken.add(row, not_taken(found, (row["prompt"], *row["options"]), params.table))
+    taken.write(context.out, choice_schema(), tables)
     context.progress(1, 1)
 
 

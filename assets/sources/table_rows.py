@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
-from assets.rows import REJECTED, ROWS, reason_schema, row_id, row_schema, turned_away, write_rows
-from registry.errors import MethodError, Place, Problem, ProblemsError, UsageError
+from assets.rows import row_id, row_schema
+from assets.sources.taken import SHOWN, Taken
+from registry.errors import Place, Problem, ProblemsError, UsageError
 from registry.strict_yaml import nearest
 from registry.typed import Frozen
 
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 DEPTH = 32
 """Levels of lists and objects in a line."""
 LINE_BYTES = 4 * 1024 * 1024
-_SHOWN = 20
-"""Problems of a file that are shown at once."""
+"""Bytes that a line may have."""
 _OWN = {"task", "answer", "entry", "difficulty", "reason", "score", "caused_by", "line"}
 """Columns whose content means something here: answers that are checked come from generators only,
 since some verifiers would trust what an entry says."""
@@ -123,7 +123,7 @@ def _read_lines(path: Path, shown: str, names: list[str], most: int) -> Iterator
                 row = _line(raw, names)
             except ValueError as error:
                 problems.append(Problem(Place(shown, number), str(error)))
-                if len(problems) == _SHOWN or len(raw) > LINE_BYTES:
+                if len(problems) == SHOWN or len(raw) > LINE_BYTES:
                     break
                 continue
             if row is not None and not problems:
@@ -225,7 +225,7 @@ def _checked(
         wrong += [_wrong_kept(name, row[name], kinds) for name in columns.keep]
         place = Place(shown, row["line"])
         problems += [Problem(place, message) for message in wrong if message]
-        if len(problems) >= _SHOWN:
+        if len(problems) >= SHOWN:
             break
         if not problems:
             yield row
@@ -265,24 +265,13 @@ def write_table_rows(
     """Writes rows of files, each by the name that it has as a source; the rest with the reason."""
     import polars
 
-    rows: list[dict[str, Any]] = []
-    rejected: list[dict[str, Any]] = []
-    seen: dict[str, str] = {}
+    taken = Taken()
     for source, table in tables.items():
         for found in table:
             row = _row(found, source, params.columns)
-            reason = _reason(row, found, params, seen)
-            seen.setdefault(row["row_id"], row["row_id"])
-            if reason:
-                rejected.append({**row, **turned_away(row["row_id"], reason)})
-            else:
-                rows.append(row)
-    if not rows:
-        first = f"; the first was left out since {rejected[0]['reason']}" if rejected else ""
-        raise MethodError(f"no row can be used{first}", where=", ".join(tables))
-    schema = row_schema() | {"line": polars.Int64} | _kept_schema(rows + rejected, params)
-    write_rows(out / ROWS, rows, schema)
-    write_rows(out / REJECTED, rejected, schema | reason_schema())
+            taken.add(row, _reason(row, found, params))
+    kept = _kept_schema(taken.kept + taken.rejected, params)
+    taken.write(out, row_schema() | {"line": polars.Int64} | kept, tables)
 
 
 def _row(found: Mapping[str, Any], source: str, columns: RowColumns) -> dict[str, Any]:
@@ -304,17 +293,13 @@ def _kept(value: Any) -> Any:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _reason(
-    row: Mapping[str, Any], found: Mapping[str, Any], params: TableParams, seen: Mapping[str, str]
-) -> str:
+def _reason(row: Mapping[str, Any], found: Mapping[str, Any], params: TableParams) -> str:
     texts = [row["prompt"], *([row["completion"]] if params.columns.completion else [])]
     if any(not (text or "").strip() for text in texts):
         return "the prompt is empty" if not (row["prompt"] or "").strip() else (
             "the completion is empty"
         )  # fmt: skip
-    if reason := not_taken(found, texts, params):
-        return reason
-    return "the same row came before" if row["row_id"] in seen else ""
+    return not_taken(found, texts, params)
 
 
 def not_taken(found: Mapping[str, Any], texts: Iterable[str], params: TableParams) -> str:

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from assets.rows import (
-    LIBRARIES,
-    REJECTED,
-    ROWS,
-    reason_schema,
-    row_id,
-    row_schema,
-    turned_away,
-    write_rows,
-)
+from assets.rows import LIBRARIES, row_id, row_schema
 from assets.sources.mathematics import number
 from assets.sources.table_files import FileName, table_files
 from assets.sources.table_rows import (
@@ -29,7 +19,7 @@ from assets.sources.table_rows import (
     not_taken,
     read_table,
 )
-from registry.errors import MethodError, Place, Problem, ProblemsError
+from assets.sources.taken import Taken, each_made
 from registry.method import Method, SourcePath
 from registry.typed import Frozen
 
@@ -40,7 +30,6 @@ MARK = "####"
 """What stands before the answer."""
 _CALCULATION = re.compile(r"<<[^<>\n]*>>")
 """Marks that tell a calculator what to compute; no reader sees them."""
-_SHOWN = 20
 
 
 class ProblemColumns(Frozen):
@@ -106,46 +95,15 @@ def problem_row(found: Mapping[str, Any], source: str, params: Params) -> dict[s
     }
 
 
-def problems_of(
-    tables: Mapping[str, Path], params: Params
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The problems of files, and those left out; raises with every line that is wrong."""
-    wrong: list[Problem] = []
-    kept: list[dict[str, Any]] = []
-    rejected: list[dict[str, Any]] = []
-    seen: set[str] = set()
-    for shown, path in tables.items():
-        for found in read_table(path, shown, params.table):
-            try:
-                row = problem_row(found, shown, params)
-            except ValueError as error:
-                wrong.append(Problem(Place(shown, found["line"]), str(error)))
-                if len(wrong) == _SHOWN:
-                    raise ProblemsError(wrong) from None
-                continue
-            reason = not_taken(found, (row["prompt"], row["completion"]), params.table)
-            if not reason and row["row_id"] in seen:
-                reason = "the same problem came before"
-            if reason:
-                rejected.append({**row, **turned_away(row["row_id"], reason)})
-            else:
-                kept.append(row)
-            seen.add(row["row_id"])
-    if wrong:
-        raise ProblemsError(wrong)
-    return kept, rejected
-
-
 def run(context: Context) -> None:
     """Reads the files."""
     params = context.typed(Params)
     tables = table_files(context.root, params.path, params.files)
-    kept, rejected = problems_of(tables, params)
-    if not kept:
-        first = f"; the first was left out since {rejected[0]['reason']}" if rejected else ""
-        raise MethodError(f"no problem can be used{first}", where=", ".join(tables))
-    write_rows(context.out / ROWS, kept, problem_schema())
-    write_rows(context.out / REJECTED, rejected, problem_schema() | reason_schema())
+    lines = [(shown, read_table(path, shown, params.table)) for shown, path in tables.items()]
+    taken = Taken("problem")
+    for found, row in each_made(lines, lambda one, shown: problem_row(one, shown, params)):
+        taken.add(row, not_taken(found, (row["prompt"], row["completion"]), params.table))
+    taken.write(context.out, problem_schema(), tables)
     context.progress(1, 1)
 
 
