@@ -6,12 +6,9 @@ CC BY-NC-SA 4.0, whatever a codebook says (Durmus et al., 2023).
 
 from __future__ import annotations
 
-import ast
-import csv
 import hashlib
 import re
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,16 +19,13 @@ from registry.errors import UsageError
 from registry.intake.codebook import About, Codebook, Named, named_groups
 from registry.intake.estimates import Answers, largest_remainder
 from registry.intake.group import Group
-from registry.intake.tables import header
+from registry.intake.printed import printed, rows_of
 
 LICENCE = "CC-BY-NC-SA-4.0"
-MAX_BYTES = 256 * 1024 * 1024
-MAX_CELL = 200_000
 NEEDED = ("question", "selections", "options", "source")
 MOST_COUNTRIES = 50
 SLACK = 0.02
 """How far published shares may be from summing to one."""
-_DEFAULT = re.compile(r"\s*defaultdict\(<class '\w+'>,\s*(\{.*\})\)\s*", re.DOTALL)
 _REFUSALS = frozenset({"dk/refused", "dk", "refused", "don't know", "no answer", "missing", "nan",
                        "don't know/refused", "don't know / refused", "no response",
                        "dk/ref", "missing; unknown", "other missing", "not asked"})  # fmt: skip
@@ -76,7 +70,7 @@ def read_global(path: Path, about: Countries) -> tuple[Codebook, tuple[Group, ..
             mend=f"give `n:` to {bare[0]} under `groups:`, from the survey's own report",
         )
     read, countries = _Read(), set[str]()
-    for line, row in _rows(path):
+    for line, row in rows_of(path, NEEDED):
         if not about.sources or row["source"] in about.sources:
             countries |= _add(read, row, about.groups, f"{path}:{line}")
     if unknown := sorted(set(about.groups) - countries):
@@ -114,8 +108,8 @@ def _codebook(path: Path, about: Countries, questions: Mapping[str, Any]) -> Cod
 
 def _add(read: _Read, row: Mapping[str, str], groups: Mapping[str, Named], where: str) -> set[str]:
     """Adds one row; returns the countries that it speaks of."""
-    options = [" ".join(str(one).split()) for one in _literal(row["options"], list, where)]
-    shares = _literal(row["selections"], dict, where)
+    options = [" ".join(str(one).split()) for one in printed(row["options"], list, where)]
+    shares = printed(row["selections"], dict, where)
     for country, given in shares.items():
         if not isinstance(given, list) or len(given) != len(options):
             raise UsageError(
@@ -164,54 +158,3 @@ def _answers(
     part = answered / total
     effective = (named.n_effective or named.n) * part
     return Answers(largest_remainder(weights, round(named.n * part)), tuple(weights), effective)
-
-
-def _literal(text: str, kind: type, where: str) -> Any:
-    """A list or mapping as Python prints it; nothing else is read, and nothing is run."""
-    wrapped = _DEFAULT.fullmatch(text)
-    try:
-        if len(text) > MAX_CELL:
-            raise ValueError
-        found = ast.literal_eval(wrapped[1] if wrapped else text.strip())
-        if not isinstance(found, kind):
-            raise TypeError
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        raise UsageError(
-            f"holds {text[:60]!r}, which is no {'list' if kind is list else 'mapping'}",
-            where=where,
-            mend="give the file as it was published",
-        ) from None
-    return found
-
-
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    names = header(path)
-    if lacking := [name for name in NEEDED if name not in names]:
-        raise UsageError(
-            f"has no column {lacking[0]!r}",
-            where=f"{path}:1",
-            mend=f"its columns are: {', '.join(names[:20])}",
-        )
-    if path.stat().st_size > MAX_BYTES:
-        raise UsageError(
-            f"is larger than {MAX_BYTES // 2**20} MiB", where=str(path), mend="give the right file"
-        )
-    csv.field_size_limit(min(sys.maxsize, 4 * MAX_CELL))
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream, strict=True)
-        try:
-            for row in reader:
-                if None in row or any(row[name] is None for name in NEEDED):
-                    raise UsageError(
-                        "has other cells than its first line",
-                        where=f"{path}:{reader.line_num}",
-                        mend="put text with commas into double quotes",
-                    )
-                yield reader.line_num, {name: row[name] for name in NEEDED}
-        except csv.Error as error:
-            what = f"is no CSV: {error}"
-            raise UsageError(what, where=f"{path}:{reader.line_num}", mend="check it") from None
-        except UnicodeDecodeError:
-            raise UsageError(
-                "is not UTF-8 text", where=f"{path}:{reader.line_num + 1}", mend="save it as UTF-8"
-            ) from None

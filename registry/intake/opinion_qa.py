@@ -6,9 +6,8 @@ weights are those of the one column that starts with WEIGHT (Santurkar et al., 2
 
 from __future__ import annotations
 
-import ast
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,12 +18,11 @@ from pydantic import ValidationError
 from registry.errors import UsageError
 from registry.intake.codebook import About, Codebook
 from registry.intake.labelled import code
+from registry.intake.printed import printed, rows_of
 from registry.intake.survey import Columns
 from registry.intake.tables import header
 
 INFO, METADATA, RESPONSES = "info.csv", "metadata.csv", "responses.csv"
-MAX_BYTES = 32 * 1024 * 1024
-MAX_CELL = 100_000
 LOOKED_AT = 2_000
 """Respondents that are looked at to see whether answers stand as codes or as labels."""
 REFUSALS = frozenset({"refused", "no answer", "dk/ref", "don't know/refused", "refused/no answer"})
@@ -66,7 +64,7 @@ def read_wave(folder: Path, about: About, group: str, weight: str | None = None)
     seen = _seen(folder / RESPONSES)
     questions: dict[str, Any] = {}
     missing, left_out = {"", "NA", "nan", "99", "99.0"}, dict[str, str]()
-    for line, row in _rows(folder / INFO, _NEEDED):
+    for line, row in rows_of(folder / INFO, _NEEDED):
         where, key = f"{folder / INFO}:{line}", row["key"]
         if key in questions or key in left_out:
             raise UsageError(f"has the question {key} twice", where=where, mend="keep one row")
@@ -129,10 +127,10 @@ def _weight(known: Sequence[str], given: str | None, folder: Path) -> str:
 
 def _groups(path: Path, group: str) -> tuple[str, ...]:
     keys = []
-    for line, row in _rows(path, ("key", "options")):
+    for line, row in rows_of(path, ("key", "options")):
         keys.append(row["key"])
         if row["key"] == group:
-            options = [str(one) for one in _literal(row["options"], list, f"{path}:{line}")]
+            options = [str(one) for one in printed(row["options"], list, f"{path}:{line}")]
             return tuple(one for one in options if not _refused(one))
     raise UsageError(
         f"knows no division {group!r}", where=str(path), mend=f"its keys are: {', '.join(keys)}"
@@ -141,9 +139,9 @@ def _groups(path: Path, group: str) -> tuple[str, ...]:
 
 def _options(row: Mapping[str, str], where: str) -> dict[str, str]:
     """Code and label of each option, in the order that `option_ordinal` gives."""
-    mapping = _literal(row["option_mapping"], dict, where)
-    labels = [str(label) for label in _literal(row["references"], list, where)]
-    ordinal = _literal(row["option_ordinal"], list, where)
+    mapping = printed(row["option_mapping"], dict, where)
+    labels = [str(label) for label in printed(row["references"], list, where)]
+    ordinal = printed(row["option_ordinal"], list, where)
     codes = {str(label): code(value) for value, label in mapping.items()}
     if lacking := [label for label in labels if label not in codes]:
         raise UsageError(
@@ -164,23 +162,6 @@ def _options(row: Mapping[str, str], where: str) -> dict[str, str]:
     return {codes[one]: one for one in [*sorted_labels, *(x for x in labels if _refused(x))]}
 
 
-def _literal(text: str, kind: type, where: str) -> Any:
-    """A list or mapping as Python prints it; nothing else is read, and nothing is run."""
-    try:
-        if len(text) > MAX_CELL:
-            raise ValueError
-        found = ast.literal_eval(text)
-        if not isinstance(found, kind):
-            raise TypeError
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        raise UsageError(
-            f"holds {text[:60]!r}, which is no {'list' if kind is list else 'mapping'}",
-            where=where,
-            mend="give the file as OpinionQA hands it out",
-        ) from None
-    return found
-
-
 def _seen(path: Path) -> dict[str, set[str]]:
     """What the first respondents have in each column."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
@@ -191,35 +172,3 @@ def _seen(path: Path) -> dict[str, set[str]]:
                     whole = value.removesuffix(".0")
                     found.setdefault(name, set()).add(whole)
     return found
-
-
-def _rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    names = header(path)
-    if lacking := [name for name in needed if name not in names]:
-        raise UsageError(
-            f"has no column {lacking[0]!r}",
-            where=f"{path}:1",
-            mend=f"its columns are: {', '.join(names[:20])}",
-        )
-    if path.stat().st_size > MAX_BYTES:
-        raise UsageError(
-            f"is larger than {MAX_BYTES // 2**20} MiB", where=str(path), mend="give the right file"
-        )
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise UsageError("is not UTF-8 text", where=str(path), mend="save it as UTF-8") from None
-    reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
-    try:
-        for row in reader:
-            if None in row or any(row[name] is None for name in needed):
-                raise UsageError(
-                    "has other cells than its first line",
-                    where=f"{path}:{reader.line_num}",
-                    mend="put text with commas into double quotes",
-                )
-            yield reader.line_num, {name: row[name].strip() for name in needed}
-    except csv.Error as error:
-        raise UsageError(
-            f"is no CSV: {error}", where=f"{path}:{reader.line_num}", mend="check the quotes"
-        ) from None
