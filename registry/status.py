@@ -14,7 +14,7 @@ from registry.artifact import FileEntry, Manifest, MethodEntry, content_digest, 
 from registry.errors import IntegrityError, UsageError
 from registry.graph import Graph, Node
 from registry.method import code_of
-from registry.quality import arguments
+from registry.expectation import arguments
 from registry.store import Records
 
 State = Literal["missing", "unrecorded", "stale", "current"]

@@ -22,11 +22,10 @@ from assets.ui.naming import (
     check_names,
 )
 from registry.artifact import CheckResult, Manifest
-from registry.declaration import Expectation
+from registry.expectation import Expectation, arguments
 from registry.errors import RefusedError
 from registry.graph import Graph, Node
 from registry.project import Declared
-from registry.quality import arguments
 from registry.status import Status
 from registry.thresholds import Judged, community_of, judge
 
