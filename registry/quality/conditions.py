@@ -105,7 +105,7 @@ def _greater(given: Expectation, _: Sight) -> RowRule:
 
 def _equal(given: Expectation, _: Sight) -> RowRule:
     one, two = name(str(given.column_A)), name(str(given.column_B))
-    return _of_pair(given, f"{one} is distinct from {two}")
+    return _of_pair(given, f"not coalesce({one} = {two}, false)")
 
 
 def _of_pair(given: Expectation, breaks: str) -> RowRule:

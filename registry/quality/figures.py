@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from registry.expectation import Expectation
 from registry.quality.conditions import Sight
 from registry.quality.sql import listed, name, of_type
 from registry.quality.verdict import Verdict, broken, enough
 from registry.vocabulary import OF_TYPE
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @dataclass(frozen=True)
@@ -139,13 +142,25 @@ def _distinct(given: Expectation, sight: Sight) -> Figure:
     )
 
     def judge(found: Sequence[Any]) -> Verdict:
-        lacking = len(set(wanted)) - found[0] if not given.expect.endswith("be_in_set") else 0
+        lacking = len(set(known)) - found[0] if not given.expect.endswith("be_in_set") else 0
         extra = found[1] if not given.expect.endswith("contain_set") else 0
         parts = [f"{extra} values outside of the set"] if extra else []
         parts += [f"{lacking} values of the set stand nowhere"] if lacking else []
         return Verdict(given, not parts, extra + lacking, ", ".join(parts))
 
     return Figure(counts, judge)
+
+
+def unheld(connection: duckdb.DuckDBPyConnection, given: Expectation, kind: str) -> str:
+    """What is wrong with a set of which each value is to stand somewhere, and one never can."""
+    if not given.expect.endswith(("_contain_set", "_equal_set")):
+        return ""
+    wanted = given.value_set or ()
+    known = of_type(connection, kind, wanted)
+    strange = [repr(value) for value in wanted if value not in known]
+    if not strange:
+        return ""
+    return f"cannot be checked: {given.column} is {kind}, and never writes {', '.join(strange)}"
 
 
 def keys(given: Expectation) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry.expectation import Expectation
 from registry.quality.conditions import RowRule, Sight, list_held_out, row_rule
-from registry.quality.figures import Figure, figure, keys, stated, with_key
+from registry.quality.figures import Figure, figure, keys, stated, unheld, with_key
 from registry.quality.foreign import FOREIGN, foreign
 from registry.quality.languages import in_languages
 from registry.quality.sql import TRUSTS_STATISTICS, columns_of, listed, name, of_type, parquet, rows_shown
@@ -107,6 +107,10 @@ def _known_at_once(given: Expectation, sight: Sight) -> Verdict | None:
         return broken(given, NOBODY_SAYS)
     if given.expect == _BETWEEN and sight.types[str(given.column)] in _UNORDERED:
         return broken(given, unfit(given, sight.types))
+    if given.value_set and (
+        said := unheld(sight.connection, given, sight.types[str(given.column)])
+    ):
+        return broken(given, said)
     return stated(given, sight)
 
 
