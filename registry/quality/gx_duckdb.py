@@ -7,8 +7,10 @@ it takes for MySQL keeps them, and DuckDB can go that way too.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import sys
 from typing import Any
 
 logging.getLogger("great_expectations").setLevel(logging.ERROR)
@@ -29,6 +31,18 @@ from great_expectations.expectations.metrics.map_metric_provider.multicolumn_fun
 from sqlalchemy import column as named
 from sqlalchemy import event, func, select
 from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
+
+
+def _quiet_exit() -> None:
+    """Hides what DuckDB's binding reports while the interpreter ends.
+
+    Great Expectations keeps SQLAlchemy's engines to the end, and the binding calls that a leak.
+    """
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+atexit.register(_quiet_exit)
 
 
 class MatchRegex(ColumnValuesMatchRegex):
