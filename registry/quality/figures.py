@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from registry.expectation import Expectation
 from registry.quality.conditions import Sight
 from registry.quality.sql import listed, name, of_type
-from registry.quality.verdict import Verdict, broken, enough
+from registry.quality.verdict import Verdict, broken
 from registry.vocabulary import OF_TYPE
 
 if TYPE_CHECKING:
@@ -44,8 +44,6 @@ def figure(given: Expectation, sight: Sight) -> Figure | None:
             return Figure(("count(*)",), lambda found: _rows(given, within(given, found[0]), found))
         case "expect_table_row_count_to_equal":
             return Figure(("count(*)",), lambda found: _rows(given, found[0] == given.value, found))
-        case "expect_column_values_to_be_unique" | "expect_compound_columns_to_be_unique":
-            return _unique(given)
         case _:
             return None
 
@@ -162,29 +160,3 @@ def unheld(connection: duckdb.DuckDBPyConnection, given: Expectation, kind: str)
         return ""
     return f"cannot be checked: {given.column} is {kind}, and never writes {', '.join(strange)}"
 
-
-def keys(given: Expectation) -> str:
-    """The columns that are to be unique."""
-    single = (given.column,) if given.column is not None else ()
-    return ", ".join(name(column) for column in single + (given.column_list or ()))
-
-
-def with_key(given: Expectation) -> str:
-    """The condition of a row with a key; where all of the key is null, nothing repeats."""
-    single = (given.column,) if given.column is not None else ()
-    columns = single + (given.column_list or ())
-    return " or ".join(f"{name(column)} is not null" for column in columns)
-
-
-def _unique(given: Expectation) -> Figure:
-    """Counts keys and different keys; how many rows repeat one is asked only where they differ."""
-    if given.column is not None:
-        total, different = f"count({keys(given)})", f"count(distinct {keys(given)})"
-    else:
-        where = f"filter (where {with_key(given)})"
-        total, different = f"count(*) {where}", f"count(distinct ({keys(given)})) {where}"
-
-    def judge(found: Sequence[Any]) -> Verdict:
-        return Verdict(given, enough(found[0], found[0] - found[1], None), found[0] - found[1])
-
-    return Figure((total, different), judge)

@@ -1,13 +1,14 @@
 """The gate: one pass of DuckDB SQL over each Parquet file of an artifact.
 
 Each expectation becomes aggregates over the rows that break it, and all aggregates of a table are
-read in one query. Only where something breaks is the table read again, for examples. What compares
-a table with others, or reads its texts, is asked in a query of its own; what only Great
-Expectations knows is left to that.
+read in one query. Only where something breaks is the table read again, for examples. Uniqueness, and
+what compares a table with others or reads its texts, is asked in a query of its own; what only Great
+Expectations knows is left to that. Memory stays flat: beyond `MEMORY` DuckDB goes on on disk.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from registry.expectation import Expectation
 from registry.quality.conditions import RowRule, Sight, list_held_out, row_rule
-from registry.quality.figures import Figure, figure, keys, stated, unheld, with_key
+from registry.quality.figures import Figure, figure, stated, unheld
 from registry.quality.foreign import FOREIGN, foreign
 from registry.quality.languages import in_languages
-from registry.quality.sql import TRUSTS_STATISTICS, columns_of, listed, name, of_type, parquet, rows_shown
+from registry.quality.sql import TRUSTS_STATISTICS, columns_of, listed, literal, name, of_type, parquet, rows_shown
 from registry.quality.surroundings import Surroundings
+from registry.quality.uniqueness import UNIQUE, unique
 from registry.quality.verdict import EXAMPLES, Verdict, broken, enough
 from registry.vocabulary import HELD_OUT, LANGUAGE
 
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 NOBODY_SAYS = "nothing that it is made from says which items are held out, so nothing is proved"
 _BETWEEN, _UNORDERED = "expect_column_values_to_be_between", ("VARCHAR", "BOOLEAN")
 """Types whose values DuckDB would compare with a number, and Great Expectations would not."""
+APART = (*FOREIGN, *UNIQUE, LANGUAGE)
+"""What needs a query of its own."""
+MEMORY = "512MB"
+"""What DuckDB holds in memory before it goes on on disk."""
 _NO_TABLE = "the artifact has no such table"
 _UNREADABLE = "the table is not a Parquet file that can be read"
 
@@ -49,8 +55,10 @@ def check(
 
     around = around or Surroundings()
     verdicts: dict[int, Verdict] = {}
-    with duckdb.connect() as connection:
+    with tempfile.TemporaryDirectory(prefix="chorus-gate-") as disk, duckdb.connect() as connection:
         connection.execute(f"set disabled_optimizers = '{TRUSTS_STATISTICS}'")
+        connection.execute(f"set memory_limit = '{MEMORY}'")
+        connection.execute(f"set temp_directory = {literal(disk)}")
         if any(given.expect == HELD_OUT for given in contract):
             list_held_out(Sight(connection, {}, around))
         for table in sorted({e.table for e in contract}):
@@ -83,7 +91,7 @@ def _check_table(
             verdicts[index] = known
         elif given.checker == "great expectations":
             left[index] = given
-        elif given.expect in FOREIGN or given.expect == LANGUAGE:
+        elif given.expect in APART:
             verdicts[index] = _apart(given, path, sight)
         else:
             asked[index] = _ask(given, sight)
@@ -129,6 +137,8 @@ def _apart(given: Expectation, path: Path, sight: Sight) -> Verdict:
     try:
         if given.expect == LANGUAGE:
             return in_languages(given, path, sight)
+        if given.expect in UNIQUE:
+            return unique(given, path, sight)
         return foreign(given, path, sight)
     except duckdb.Error:
         return broken(given, unfit(given, sight.types))
@@ -174,7 +184,11 @@ def _together(
 
 
 def _values(
-    connection: duckdb.DuckDBPyConnection, source: str, aggregates: Sequence[tuple[str, ...]]
+    connection: duckdb.DuckDBPyConnection,
+    source: str,
+    aggregates: Sequence[tuple[str, ...]],
+    *,
+    bounded: bool = True,
 ) -> list[Any]:
     """The aggregates, in one query; what cannot be computed is the error that it raises."""
     import duckdb
@@ -185,9 +199,12 @@ def _values(
     try:
         row = connection.execute(f"select {', '.join(flat)} from {source}").fetchone() or ()
     except duckdb.Error as error:
+        if bounded and isinstance(error, duckdb.OutOfMemoryException):
+            connection.execute("reset memory_limit")  # a median, say, is found in memory only
+            return _values(connection, source, aggregates, bounded=False)
         if len(aggregates) == 1:
             return [error]
-        return [value for one in aggregates for value in _values(connection, source, [one])]
+        return [value for one in aggregates for value in _values(connection, source, [one], bounded=bounded)]
     values = iter(row)
     return [tuple(next(values) for _ in several) for several in aggregates]
 
@@ -228,10 +245,8 @@ def _judged(
 def _with_examples(
     connection: duckdb.DuckDBPyConnection, source: str, verdict: Verdict, sight: Sight
 ) -> Verdict:
-    """What repeats with how often, or which values are out of place, where rows do not tell."""
+    """Which values are out of place, where rows do not tell."""
     given = verdict.expectation
-    if given.expect.endswith("to_be_unique"):
-        return _repeated(connection, source, given)
     if given.expect.startswith("expect_column_distinct") and given.value_set:
         kind, column = sight.types[str(given.column)], name(str(given.column))
         known = listed(kind, of_type(connection, kind, given.value_set))
@@ -241,17 +256,3 @@ def _with_examples(
         return Verdict(given, verdict.success, verdict.unexpected, verdict.detail, examples=lines)
     return verdict
 
-
-def _repeated(
-    connection: duckdb.DuckDBPyConnection, source: str, given: Expectation
-) -> Verdict:
-    """Counts every row of a value that stands more than once."""
-    grouped = f"group by {keys(given)} having count(*) > 1"
-    again = f"count(*) as times from {source} where {with_key(given)} {grouped}"
-    considered = f"(select count(*) from {source} where {with_key(given)})"
-    counted = f"select (select sum(times) from (select {again})), {considered}"
-    ((unexpected, rows),) = connection.execute(counted).fetchall()
-    met = enough(int(rows), int(unexpected), given.mostly)
-    query = f"select {keys(given)}, {again} order by all limit {EXAMPLES}"
-    _, lines = rows_shown(connection.execute(query))
-    return Verdict(given, met, int(unexpected), examples=lines)
