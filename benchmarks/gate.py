@@ -15,7 +15,6 @@ import json
 import logging
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,7 @@ from registry.expectation import Expectation
 from registry.quality import check
 
 GATE, PANDAS = 1.3, 5.0
-"""Claims: at most so many times the hand-written query; at least so many times as fast as pandas."""
+"""Claims: at most so many times the hand-written query; so many times as fast as pandas."""
 TABLE = "rows.parquet"
 _AT_ONCE = 1_000_000
 
@@ -141,7 +140,7 @@ def _child(way: str, folder: Path, rounds: int) -> None:
             taken = time.perf_counter() - started
         seconds.append(taken)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": statistics.median(seconds), "peak": peak,
+    print(json.dumps({"seconds": min(seconds), "peak": peak,
                       "verdicts": verdicts}, default=str))  # fmt: skip
 
 
@@ -175,7 +174,7 @@ def main() -> None:
             write(folders[rows] / TABLE, rows)
         few, many = folders[given.pandas_rows], folders[given.rows]
         small = {way: _measure(way, few, given.rounds) for way in ("by hand", "gate")}
-        small["pandas"] = _measure("pandas", few, 1)
+        small["pandas"] = _measure("pandas", few, given.rounds)
         large = {way: _measure(way, many, given.rounds) for way in ("by hand", "gate")}
     for rows, found in ((given.pandas_rows, small), (given.rows, large)):
         print(f"{rows:,} rows x {len(contract())} expectations:")

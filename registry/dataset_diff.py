@@ -162,7 +162,9 @@ def _of_table(
     }
     reasons = _reasons(connection, after.files.get(_LEFT_OUT), rows["went"][:SHOWN])
     earlier = _reasons(connection, before.files.get(_LEFT_OUT), rows["came"][:SHOWN])
-    counts = [connection.execute(f"select count(*) from ({q})").fetchall()[0][0] for q in (one, two)]
+    counts = [
+        connection.execute(f"select count(*) from ({q})").fetchall()[0][0] for q in (one, two)
+    ]
     return TableDifference(
         table=table,
         before=counts[0],

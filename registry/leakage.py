@@ -8,13 +8,17 @@ from __future__ import annotations
 
 ORDERS = (
     (
-        r"(?is)\b(?:ignore|disregard|forget)\b.{0,40}\b(?:previous|above|prior|earlier)\b"
-        r".{0,20}\b(?:instruction|prompt|rule|text|message)",
+        (
+            r"(?is)\b(?:ignore|disregard|forget)\b.{0,40}\b(?:previous|above|prior|earlier)\b"
+            r".{0,20}\b(?:instruction|prompt|rule|text|message)"
+        ),
         "it tells a model to ignore its instructions",
     ),
     (
-        r"(?i)\b(?:system prompt|new instructions\s*:|developer mode|"
-        r"you are now (?:an? |the )?(?:ai|assistant|chatbot|model))\b",
+        (
+            r"(?i)\bnew instructions\s*:|\b(?:system prompt|developer mode|"
+            r"you are now (?:an? |the )?(?:ai|assistant|chatbot|model))\b"
+        ),
         "it gives a model orders",
     ),
     (

@@ -68,7 +68,7 @@ class QualityReport:
 
 
 def quality_report(graph: Graph, node: Node) -> QualityReport:
-    """Checks and describes what stands in the working tree; raises UsageError where nothing does."""
+    """Checks and describes what stands in the working tree; raises UsageError where that is empty."""
     now, contract = here(graph, node), node.declaration.contract
     files = graph.artifact(node).files
     return QualityReport(
@@ -97,4 +97,3 @@ def _rows(version: Version, table: str) -> int:
     given = [str(version.files[table])]
     found = duckdb.execute("select count(*) from read_parquet(?)", given).fetchone()
     return int(found[0]) if found else 0
-

@@ -22,8 +22,8 @@ from assets.ui.naming import (
     check_names,
 )
 from registry.artifact import CheckResult, Manifest
-from registry.expectation import Expectation, arguments
 from registry.errors import RefusedError
+from registry.expectation import Expectation, arguments
 from registry.graph import Graph, Node
 from registry.project import Declared
 from registry.status import Status

@@ -30,13 +30,15 @@ def register(app: typer.Typer) -> None:
 
 
 def quality(
-    nodes: Annotated[list[str] | None, typer.Argument(help="Nodes; with --docs none means all.")] = None,
+    nodes: Annotated[
+        list[str] | None, typer.Argument(help="Nodes; with --docs none means all.")
+    ] = None,
     docs: Annotated[
         Path | None, typer.Option(help="Write Great Expectations' pages into this folder.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Check a contract anew and say what the artifact holds; exits 1 where the contract is broken."""
+    """Check a contract anew and say what the artifact holds; exits 1 where it is broken."""
     if docs is not None:
         _publish(nodes or [], docs, json)
         return
@@ -109,7 +111,9 @@ def _table(table: Table, moved: Drift | None) -> Iterator[tuple[str, ...]]:
         yield (f"  {text.column} is in {_shares(text.languages)}{again}",)
     if moved:
         far = [f"{m.column} {m.distance:.2f}" for m in moved.columns if m.distance > _MOVED]
-        yield (f"  moved since {moved.since} (0 not at all, 1 wholly): {', '.join(far) or 'nothing'}",)
+        yield (
+            f"  moved since {moved.since} (0 not at all, 1 wholly): {', '.join(far) or 'nothing'}",
+        )
     width = max((len(column.name) for column in table.columns), default=0)
     for column in table.columns:
         yield (f"  {column.name:<{width}}  {_column(column)}",)
@@ -124,7 +128,9 @@ def _column(column: Column) -> str:
     elif column.low is not None:
         unit = " characters" if column.type == "VARCHAR" else ""
         unit = " entries" if column.type.endswith("]") else unit
-        numbers = [f"{value:,.4g}" for value in (column.low, column.middle or 0.0, column.high or 0.0)]
+        numbers = [
+            f"{value:,.4g}" for value in (column.low, column.middle or 0.0, column.high or 0.0)
+        ]
         parts.append(f"{' .. '.join(numbers)}{unit}")
     if column.nulls:
         parts.append(f"{column.nulls:,} empty")
@@ -141,9 +147,7 @@ def _shares(counts: dict[str, int]) -> str:
 def diff(
     node: Annotated[str, typer.Argument(help="A node.")],
     from_: Annotated[str, typer.Option("--from", help="A commit, branch, tag or HEAD~1.")],
-    to: Annotated[
-        str | None, typer.Option(help="The same; the working tree unless given.")
-    ] = None,
+    to: Annotated[str | None, typer.Option(help="The same; the working tree unless given.")] = None,
     json: Json = False,
 ) -> None:
     """Say which rows of an artifact came and went between two revisions."""

@@ -149,9 +149,7 @@ def _counts(connection: duckdb.DuckDBPyConnection, source: str, column: str) -> 
     return {str(value): times for value, times in found.fetchall()}
 
 
-def _texts(
-    connection: duckdb.DuckDBPyConnection, source: str, column: str, rows: int
-) -> Texts:
+def _texts(connection: duckdb.DuckDBPyConnection, source: str, column: str, rows: int) -> Texts:
     """Every n-th text, so that the same table is always described alike."""
     step = max(1, rows // _SAMPLE)
     numbered = f"select {name(column)} as text, row_number() over () as place from {source}"

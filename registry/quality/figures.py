@@ -159,4 +159,3 @@ def unheld(connection: duckdb.DuckDBPyConnection, given: Expectation, kind: str)
     if not strange:
         return ""
     return f"cannot be checked: {given.column} is {kind}, and never writes {', '.join(strange)}"
-

@@ -43,8 +43,7 @@ def foreign(given: Expectation, table: Path, sight: Sight) -> Verdict:
     if given.expect == PARENTS:
         return _compared(given, table, sight, Known(_parents(sight), absent=True))
     paths = [
-        folder / str(given.other_table)
-        for folder in sight.around.folders.get(str(given.other), ())
+        folder / str(given.other_table) for folder in sight.around.folders.get(str(given.other), ())
     ]
     where = f"{given.other_table} of {given.other}"
     if not paths or not all(path.is_file() for path in paths):

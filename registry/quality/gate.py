@@ -1,9 +1,9 @@
 """The gate: one pass of DuckDB SQL over each Parquet file of an artifact.
 
 Each expectation becomes aggregates over the rows that break it, and all aggregates of a table are
-read in one query. Only where something breaks is the table read again, for examples. Uniqueness, and
-what compares a table with others or reads its texts, is asked in a query of its own; what only Great
-Expectations knows is left to that. Memory stays flat: beyond `MEMORY` DuckDB goes on on disk.
+read in one query. Only where something breaks is the table read again, for examples. Uniqueness,
+and what compares a table with others or reads its texts, is asked in a query of its own; what only
+Great Expectations knows is left to that. Memory stays flat: beyond `MEMORY` DuckDB goes on on disk.
 """
 
 from __future__ import annotations
@@ -19,7 +19,16 @@ from registry.quality.conditions import RowRule, Sight, list_held_out, row_rule
 from registry.quality.figures import Figure, figure, stated, unheld
 from registry.quality.foreign import FOREIGN, foreign
 from registry.quality.languages import in_languages
-from registry.quality.sql import TRUSTS_STATISTICS, columns_of, listed, literal, name, of_type, parquet, rows_shown
+from registry.quality.sql import (
+    TRUSTS_STATISTICS,
+    columns_of,
+    listed,
+    literal,
+    name,
+    of_type,
+    parquet,
+    rows_shown,
+)
 from registry.quality.surroundings import Surroundings
 from registry.quality.uniqueness import UNIQUE, unique
 from registry.quality.verdict import EXAMPLES, Verdict, broken, enough
@@ -204,7 +213,11 @@ def _values(
             return _values(connection, source, aggregates, bounded=False)
         if len(aggregates) == 1:
             return [error]
-        return [value for one in aggregates for value in _values(connection, source, [one], bounded=bounded)]
+        return [
+            value
+            for one in aggregates
+            for value in _values(connection, source, [one], bounded=bounded)
+        ]
     values = iter(row)
     return [tuple(next(values) for _ in several) for several in aggregates]
 
@@ -255,4 +268,3 @@ def _with_examples(
         _, lines = rows_shown(connection.execute(query))
         return Verdict(given, verdict.success, verdict.unexpected, verdict.detail, examples=lines)
     return verdict
-

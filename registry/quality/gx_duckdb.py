@@ -8,18 +8,14 @@ it takes for MySQL keeps them, and DuckDB can go that way too.
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import sys
 from typing import Any
 
-logging.getLogger("great_expectations").setLevel(logging.ERROR)
-os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-
 from great_expectations.execution_engine import SqlAlchemyExecutionEngine
 from great_expectations.expectations.metrics import ColumnValuesMatchRegex, CompoundColumnsUnique
-from great_expectations.expectations.metrics.column_map_metrics import (
-    column_values_not_match_regex,
+from great_expectations.expectations.metrics.column_map_metrics.column_values_not_match_regex import (  # noqa: E501
+    ColumnValuesNotMatchRegex,
 )
 from great_expectations.expectations.metrics.map_metric_provider import column_condition_partial
 from great_expectations.expectations.metrics.map_metric_provider.multicolumn_condition_partial import (  # noqa: E501
@@ -45,33 +41,33 @@ def _quiet_exit() -> None:
 atexit.register(_quiet_exit)
 
 
-class MatchRegex(ColumnValuesMatchRegex):
+class MatchRegex(ColumnValuesMatchRegex):  # type: ignore[misc]
     """Texts in which a pattern is found, as RE2 reads it."""
 
-    @column_condition_partial(engine=SqlAlchemyExecutionEngine)
+    @column_condition_partial(engine=SqlAlchemyExecutionEngine)  # type: ignore[untyped-decorator]
     def _sqlalchemy(cls, column: Any, regex: str, **_: Any) -> Any:  # noqa: N805
         return func.regexp_matches(column, regex)
 
 
-class NotMatchRegex(column_values_not_match_regex.ColumnValuesNotMatchRegex):
+class NotMatchRegex(ColumnValuesNotMatchRegex):  # type: ignore[misc]
     """Texts in which a pattern is not found."""
 
-    @column_condition_partial(engine=SqlAlchemyExecutionEngine)
+    @column_condition_partial(engine=SqlAlchemyExecutionEngine)  # type: ignore[untyped-decorator]
     def _sqlalchemy(cls, column: Any, regex: str, **_: Any) -> Any:  # noqa: N805
         return func.regexp_matches(column, regex).is_(False)
 
 
-class CompoundUnique(CompoundColumnsUnique):
+class CompoundUnique(CompoundColumnsUnique):  # type: ignore[misc]
     """Combinations of columns that stand once; nulls count as a value of their own."""
 
-    @multicolumn_function_partial(engine=SqlAlchemyExecutionEngine)
+    @multicolumn_function_partial(engine=SqlAlchemyExecutionEngine)  # type: ignore[untyped-decorator]
     def _sqlalchemy_function(self, column_list: Any, **given: Any) -> Any:  # noqa: ARG002
         times = func.count().over(partition_by=[named(one) for one in given["_column_names"]])
-        columns = [named(one) for one in given["_table_columns"]]
+        columns: list[Any] = [named(one) for one in given["_table_columns"]]
         rows = select(*columns, times.label("_num_rows")).select_from(given["_table"])
         return rows.alias("rows_with_counts")
 
-    @multicolumn_condition_partial(engine=SqlAlchemyExecutionEngine)
+    @multicolumn_condition_partial(engine=SqlAlchemyExecutionEngine)  # type: ignore[untyped-decorator]
     def _sqlalchemy_condition(cls, column_list: Any, **given: Any) -> Any:  # noqa: ARG002, N805
         counted, _, _ = given["_metrics"]["compound_columns.count.map"]
         return counted.c._num_rows < 2  # noqa: PLR2004, SLF001 - the label above
@@ -80,8 +76,8 @@ class CompoundUnique(CompoundColumnsUnique):
 def buffer_results(engine: Any) -> None:
     """Reads each result at once: duckdb-engine's cursors do not outlive the next statement."""
 
-    @event.listens_for(engine, "after_cursor_execute")  # type: ignore[untyped-decorator]
-    def _buffer(  # noqa: PLR0917
+    @event.listens_for(engine, "after_cursor_execute")
+    def _buffer(
         _connection: Any, cursor: Any, _sql: str, _given: Any, context: Any, _many: bool
     ) -> None:
         if cursor.description is not None:

@@ -60,9 +60,7 @@ def listed(kind: str, values: Sequence[str]) -> str:
     return ", ".join(f"cast({literal(value)} as {kind})" for value in values) or "null"
 
 
-def bounds(
-    value: str, given: Mapping[str, Any], *, floating: bool = False
-) -> str:
+def bounds(value: str, given: Mapping[str, Any], *, floating: bool = False) -> str:
     """The condition that a value lies outside of bounds; NaN lies outside of any."""
     low, high = given.get("min_value"), given.get("max_value")
     below = "<=" if given.get("strict_min") else "<"
@@ -88,7 +86,9 @@ def rows_shown(cursor: duckdb.DuckDBPyConnection) -> tuple[tuple[str, ...], tupl
     """The ids of the rows that a query gives, where they have any, and each row as a line."""
     names = [column[0] for column in cursor.description or ()]
     rows = cursor.fetchall()
-    lines = [", ".join(f"{shown(n)}={shown(v)}" for n, v in zip(names, r, strict=True)) for r in rows]
+    lines = [
+        ", ".join(f"{shown(n)}={shown(v)}" for n, v in zip(names, r, strict=True)) for r in rows
+    ]
     place = names.index("row_id") if "row_id" in names else None
     ids = [str(r[place]) for r in rows if r[place] is not None] if place is not None else []
     return tuple(ids), tuple(lines)

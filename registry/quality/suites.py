@@ -90,11 +90,16 @@ class Batch:
                     fits = of_type(self.connection, kind, value)
                     yield name, [self._one(kind, text) for text in fits]
                 case "value_pairs_set":
-                    kinds = [self.types.get(str(c), "VARCHAR") for c in (given.column_A, given.column_B)]
-                    yield name, [
-                        tuple(self._one(k, text) for k, text in zip(kinds, pair, strict=True))
-                        for pair in value
+                    kinds = [
+                        self.types.get(str(c), "VARCHAR") for c in (given.column_A, given.column_B)
                     ]
+                    yield (
+                        name,
+                        [
+                            tuple(self._one(k, text) for k, text in zip(kinds, pair, strict=True))
+                            for pair in value
+                        ],
+                    )
                 case "partition_object":
                     values = [self._one(kind, text) for text in value["values"]]
                     yield name, {"values": values, "weights": value["weights"]}
@@ -169,7 +174,9 @@ def verdicts_of(
     contract: Sequence[Expectation], results: Sequence[Any], refused: Mapping[int, str]
 ) -> list[Verdict]:
     """One verdict for each expectation, from results in whichever order they come."""
-    found = {place: broken(contract[place], f"{_CANNOT}: {said}") for place, said in refused.items()}
+    found = {
+        place: broken(contract[place], f"{_CANNOT}: {said}") for place, said in refused.items()
+    }
     for result in results:
         place = result.expectation_config.meta[_PLACE]
         found[place] = verdict_of(contract[place], result)

@@ -53,7 +53,7 @@ def _repeated(
     there: str,
     rows: int,
 ) -> Verdict:
-    """Counts every row of a value that stands more than once; where all is null, nothing repeats."""
+    """Counts every row of a value that stands more than once; a key of nulls repeats nothing."""
     again = f"count(*) as times from {source} where {there} group by {keys} having count(*) > 1"
     counted = f"select coalesce(sum(times), 0) from (select {again})"
     ((unexpected,),) = connection.execute(counted).fetchall()

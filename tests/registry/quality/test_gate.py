@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.expectation import Expectation
 from registry.errors import ContractError, ExitCode
+from registry.expectation import Expectation
 from registry.quality import EXAMPLES, Verdict, check, require
 
 NAN, INF = math.nan, math.inf

@@ -135,8 +135,10 @@ def test_verdicts_and_counts_are_equal(tmp_path, table):
     pl.DataFrame(TABLES[table], schema=SCHEMA).write_parquet(path)
     ours, theirs = check(tmp_path, CONTRACT), validated(path, CONTRACT)
     ours = [
-        replace(one, unexpected=int(not one.success)) if "columns_to_match" in one.expectation.expect
-        else one for one in ours
+        replace(one, unexpected=int(not one.success))
+        if "columns_to_match" in one.expectation.expect
+        else one
+        for one in ours
     ]  # theirs does not count columns
     differing = [
         f"{given}\n  theirs: {their.success} {their.unexpected} {their.detail}"
@@ -148,7 +150,10 @@ def test_verdicts_and_counts_are_equal(tmp_path, table):
 
 @pytest.mark.xfail(strict=True, reason="Great Expectations rounds whole bounds beyond 2**53")
 def test_large_whole_numbers_are_compared_exactly_by_both(tmp_path):
-    path, asked = tmp_path / "rows.parquet", [expectation("column_values_to_be_between", **N, max_value=2**53)]
+    path, asked = (
+        tmp_path / "rows.parquet",
+        [expectation("column_values_to_be_between", **N, max_value=2**53)],
+    )
     pl.DataFrame({"n": [2**53 + 1]}).write_parquet(path)
     assert check(tmp_path, asked)[0].unexpected == 1
     assert validated(path, asked)[0].unexpected == 1
