@@ -26,6 +26,15 @@ class Drift:
 
 
 @dataclass(frozen=True)
+class Contents:
+    """What an artifact holds, and how far it has moved."""
+
+    tables: tuple[Table, ...]
+    drifts: dict[str, Drift]
+    """By table; empty where no other version is recorded, or its bytes are not here."""
+
+
+@dataclass(frozen=True)
 class QualityReport:
     """What `chorus quality` says of a node."""
 
@@ -33,9 +42,7 @@ class QualityReport:
     suite: str
     """SHA-256 of the contract."""
     verdicts: tuple[Verdict, ...]
-    tables: tuple[Table, ...]
-    drifts: dict[str, Drift]
-    """By table; empty where no other version is recorded, or its bytes are not here."""
+    contents: Contents
 
     @property
     def broken(self) -> bool:
@@ -55,29 +62,30 @@ class QualityReport:
                 }
                 for verdict in self.verdicts
             ],
-            "tables": [table.model_dump(mode="json") for table in self.tables],
+            "tables": [table.model_dump(mode="json") for table in self.contents.tables],
             "drift": {
                 table: {
                     "since": found.since,
                     "rows": found.rows,
                     "columns": {one.column: one.distance for one in found.columns},
                 }
-                for table, found in self.drifts.items()
+                for table, found in self.contents.drifts.items()
             },
         }
 
 
+def contents(graph: Graph, node: Node) -> Contents:
+    """Describes what stands in the working tree; raises UsageError where that is empty."""
+    now = here(graph, node)
+    drifts = _drifts(previous(graph, node), now)
+    return Contents(describe(graph.artifact(node).files), drifts)
+
+
 def quality_report(graph: Graph, node: Node) -> QualityReport:
-    """Checks and describes what stands in the working tree; raises UsageError where that is empty."""
-    now, contract = here(graph, node), node.declaration.contract
-    files = graph.artifact(node).files
-    return QualityReport(
-        node=node.id,
-        suite=suite_digest(contract),
-        verdicts=check(files, contract, surroundings(graph, node)),
-        tables=describe(files),
-        drifts=_drifts(previous(graph, node), now),
-    )
+    """Checks and describes what stands in the working tree; raises UsageError where nothing is."""
+    found, contract = contents(graph, node), node.declaration.contract
+    verdicts = check(graph.artifact(node).files, contract, surroundings(graph, node))
+    return QualityReport(node.id, suite_digest(contract), verdicts, found)
 
 
 def _drifts(before: Version | None, now: Version) -> dict[str, Drift]:

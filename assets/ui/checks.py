@@ -62,7 +62,10 @@ def specs_of(declared: Declared, graph: Graph) -> list[dg.AssetCheckSpec]:
 
 def _sentence(expectation: Expectation) -> str:
     given = ", ".join(f"{name}={value}" for name, value in arguments(expectation).items())
-    return f"{expectation.reason}\n\n{expectation.expect}({given}) in {expectation.table}"
+    only = "\n\nChecked by Great Expectations alone." * (
+        expectation.checker == "great expectations"
+    )
+    return f"{expectation.reason}\n\n{expectation.expect}({given}) in {expectation.table}{only}"
 
 
 def results_of(
@@ -86,6 +89,7 @@ def contract_results(
             metadata={
                 **({"outcome": result.found} if result.found else {}),
                 "rows that break it": result.unexpected,
+                **({"first rows that break it": ", ".join(result.rows)} if result.rows else {}),
             },
         )
 

@@ -85,8 +85,8 @@ def _report(report: QualityReport) -> Iterator[tuple[str, ...]]:
     yield (f"{report.node}: {head if report.verdicts else 'the contract is empty'}",)
     for verdict in report.verdicts:
         yield from _verdict(verdict)
-    for table in report.tables:
-        yield from _table(table, report.drifts.get(table.table))
+    for table in report.contents.tables:
+        yield from _table(table, report.contents.drifts.get(table.table))
 
 
 def _verdict(verdict: Verdict) -> Iterator[tuple[str, ...]]:

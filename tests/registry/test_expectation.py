@@ -139,10 +139,10 @@ contract:
 @pytest.mark.parametrize(
     ("expect", "place", "said"),
     [
-        ("expect_column_values_to_be_uniqe", "8:5", "did you mean 'expect_column_values_to_be_u"),
+        ("expect_column_values_to_be_uniqe", "8:5", "did you mean 'expect_column_values_to_be"),
         ("expect_column_values_to_be_in_set", "8:5", "needs value_set"),
         ("expect_column_values_to_be_unique\n    mostly: all", "9:5", "must be a number"),
-        ("expect_column_values_to_be_unique\n    valueset: [a]", "9:5", "did you mean 'value_set'?"),
+        ("expect_column_values_to_be_unique\n    valueset: [a]", "9:5", "did you mean 'value_set'"),
         ("unexpected_rows_expectation", "8:5", "cannot be 'unexpected_rows_expectation'"),
     ],
 )  # fmt: skip

@@ -215,7 +215,8 @@ class TestOffLimits:
         assert found.unexpected == int(touches)
 
     def test_bind_only_their_community_where_rows_name_one(self, verdict):
-        around = Surroundings(topics={"ours": off_limits(_Profile("hill"))})  # type: ignore[arg-type]
+        ours = off_limits(_Profile("hill"))  # type: ignore[arg-type]
+        around = Surroundings(topics={"ours": ours})
         columns = {"t": ["a hill", "a hill", "a hill"], "community": ["ours", "theirs", None]}
         assert verdict(OFF_LIMITS, columns, around, column="t").unexpected == 2
 
@@ -226,7 +227,8 @@ ENGLISH = (
 )
 GERMAN = (
     "Die Mitglieder des Rates trafen sich am Dienstagabend im alten Rathaus und sprachen lange "
-    "\u00fcber die neue Schule, die Ernte und dar\u00fcber, was der Fluss im Fr\u00fchling tun w\u00fcrde."
+    "\u00fcber die neue Schule, die Ernte und dar\u00fcber, was der Fluss im "
+    "Fr\u00fchling tun w\u00fcrde."
 )
 
 
