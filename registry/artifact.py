@@ -111,7 +111,9 @@ class CheckResult(Frozen):
     unexpected: int
     """How many rows broke it; 1 where it is not about rows."""
     found: str = ""
-    """What was found, where it is not about rows."""
+    """What was found, where a count does not say it."""
+    rows: tuple[str, ...] = ()
+    """Ids of the first rows that broke it, where the table has row ids."""
 
 
 class Manifest(Frozen):

@@ -7,11 +7,11 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from registry.expectation import Expectation
 from registry.message import Message
 from registry.typed import Frozen
 
 Kind = Literal["dataset", "model", "evaluation"]
-Severity = Literal["error", "warning"]
 Form = Literal["language model", "reward model", "sentence encoder", "entailment model"]
 """What a model's weights are for: to write, to score an answer, to place a sentence, or to tell
 whether one sentence follows from another."""
@@ -66,87 +66,6 @@ class Resources(Frozen):
                     f"one, so write `gpus: {self.processes}`"
                 )
             )
-        return self
-
-
-ExpectationType = Literal[
-    "expect_column_values_to_not_be_null",
-    "expect_column_values_to_be_unique",
-    "expect_compound_columns_to_be_unique",
-    "expect_column_values_to_be_between",
-    "expect_column_values_to_be_in_set",
-    "expect_column_value_lengths_to_be_between",
-    "expect_column_values_to_match_regex",
-    "expect_column_mean_to_be_between",
-    "expect_table_row_count_to_be_between",
-    "expect_table_columns_to_match_set",
-    "expect_column_values_to_not_be_held_out",
-]
-
-_NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "expect_column_values_to_not_be_null": (("column",),),
-    "expect_column_values_to_be_unique": (("column",),),
-    "expect_compound_columns_to_be_unique": (("column_list",),),
-    "expect_column_values_to_be_between": (("column",), ("min_value", "max_value")),
-    "expect_column_values_to_be_in_set": (("column",), ("value_set",)),
-    "expect_column_value_lengths_to_be_between": (("column",), ("min_value", "max_value")),
-    "expect_column_values_to_match_regex": (("column",), ("regex",)),
-    "expect_column_mean_to_be_between": (("column",), ("min_value", "max_value")),
-    "expect_table_row_count_to_be_between": (("min_value", "max_value"),),
-    "expect_table_columns_to_match_set": (("column_set",),),
-    "expect_column_values_to_not_be_held_out": (("column",),),
-}
-HELD_OUT_EXPECTATION = "expect_column_values_to_not_be_held_out"
-"""The one that looks beyond its own table: at what questionnaires and profiles hold out."""
-ARGUMENTS = (
-    "column", "column_list", "column_set", "value_set", "min_value", "max_value", "regex",
-)  # fmt: skip
-
-
-class Expectation(Frozen):
-    """One expectation of a contract, in Great Expectations' own vocabulary."""
-
-    expect: ExpectationType
-    """The expectation's type, by Great Expectations' name."""
-    table: str = Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*\.parquet$")
-    """The Parquet file of the artifact that it speaks about."""
-    column: str | None = None
-    """The column it speaks about."""
-    column_list: tuple[str, ...] | None = Field(default=None, min_length=2)
-    """Columns that are unique together."""
-    column_set: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Exactly the columns that the table has."""
-    value_set: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """The allowed values, compared as text."""
-    min_value: float | None = None
-    """Smallest allowed value, inclusive."""
-    max_value: float | None = None
-    """Largest allowed value, inclusive."""
-    regex: str | None = None
-    """A regular expression that is found in the value."""
-    severity: Severity = "error"
-    """`error` stops everything downstream; `warning` is shown."""
-    reason: str = Field(min_length=8)
-    """Why the expectation matters, as a sentence for a reader."""
-
-    @model_validator(mode="after")
-    def _arguments_fit(self) -> Self:
-        needs = _NEEDS[self.expect]
-        for choices in needs:
-            if all(getattr(self, name) is None for name in choices):
-                raise ValueError(f"{self.expect} needs {' or '.join(choices)}")
-        allowed = {name for choices in needs for name in choices}
-        for name in ARGUMENTS:
-            if name not in allowed and getattr(self, name) is not None:
-                raise ValueError(f"{self.expect} takes no {name}")
-        low, high = self.min_value, self.max_value
-        if low is not None and high is not None and low > high:
-            raise ValueError(f"min_value {low:g} is greater than max_value {high:g}")
-        if self.regex is not None:
-            try:
-                re.compile(self.regex)
-            except re.error as error:
-                raise ValueError(f"regex is not valid: {error}") from None
         return self
 
 

@@ -197,6 +197,7 @@ def _declaration_problems(declared: Declared, project: Project) -> Iterator[Prob
         mend = "leave out `processes`; docs/training.md names the methods that several can share"
         yield document.problem(("resources", "processes"), what, mend)
     yield from _licence_problems(declared)
+    yield from _contract_problems(declared, project)
     for role in declaration.inputs:
         if role not in method.inputs:
             what = f"the method {method.name!r} takes no input {role!r}"
@@ -224,6 +225,22 @@ def _licence_problems(declared: Declared) -> Iterator[Problem]:
         what = f"what the method {method.name!r} reads is under {source}, which asks for {lost}"
         mend = f"write `licence: {source}`, or read less of it"
         yield declared.document.problem(("licence",), what, mend)
+
+
+def _contract_problems(declared: Declared, project: Project) -> Iterator[Problem]:
+    """Expectations that compare it with what it is not made from, and may be made after it."""
+    above: set[str] = set()
+    waiting = [declared]
+    while waiting:
+        named = {name.partition("@")[0] for _, name, _ in _input_names(waiting.pop())}
+        waiting += [project.declarations[n] for n in named - above if n in project.declarations]
+        above |= named
+    for index, given in enumerate(declared.declaration.contract):
+        if given.other is not None and given.other not in above:
+            what = f"compares with {given.other!r}, which it is not made from"
+            made_from = "it is made from: " + (", ".join(sorted(above)) or "nothing")
+            mend = nearest(given.other, list(above)) or made_from
+            yield declared.document.problem(("contract", index, "other"), what, mend)
 
 
 def _input_problems(

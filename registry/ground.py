@@ -152,6 +152,16 @@ class Revision:
         ]
         return tuple(sorted(found, key=lambda file: file.path))
 
+    def paths(self, node_id: str) -> dict[str, Path] | None:
+        """Where the bytes of each file lie that the lock records; None where they are not here."""
+        recorded = self._outs(node_id).get(f"{artifact_path(node_id)}/{FILES}", "")
+        members = self._objects.members(recorded)
+        found = {name: self._objects.path(digest) for name, digest in members.items()}
+        if found and all(path.is_file() for path in found.values()):
+            return found
+        standing, files = self._standing(node_id), self.root / artifact_path(node_id) / FILES
+        return {entry.path: files / entry.path for entry in standing} if standing else None
+
     def held(self, folder: str, inside: str) -> bytes | None:
         """A file of a folder that DVC tracks, as that revision's `.dvc` file names it."""
         raw = git.content(self.root, self.commit, f"{folder}.dvc")

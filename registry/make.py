@@ -43,7 +43,6 @@ from registry.artifact import (
 )
 from registry.errors import ChorusError, ExitCode, IntegrityError, MethodError, MovedError
 from registry.graph import Graph, Node, load_graph
-from registry.held_out import HeldOut, held_out_for
 from registry.launch import build_request, choose_device, run_method
 from registry.method import forget_code
 from registry.profile_life import read_life
@@ -229,7 +228,9 @@ def _produce(
     entries = graph.project.hasher.tree(scratch.files)
     if not entries:
         raise MethodError(f"the method {causes.method.name} wrote no files", where=node.id)
-    verdicts = quality.check(scratch.files, node.declaration.contract, _held_out(graph, node))
+    verdicts = quality.check(
+        scratch.files, node.declaration.contract, quality.surroundings(graph, node)
+    )
     quality.require(verdicts, node.id, scratch.files)
     shutil.rmtree(work)
     manifest = Manifest(
@@ -278,12 +279,6 @@ def _scratch(artifact: ArtifactPath, attempt: Attempt) -> tuple[ArtifactPath, Pa
     (work / "error.json").unlink(missing_ok=True)
     scratch.files.mkdir()
     return scratch, work
-
-
-def _held_out(graph: Graph, node: Node) -> HeldOut | None:
-    """What a node may not learn from, where its contract asks."""
-    asks = quality.asks_what_is_held_out(node.declaration.contract)
-    return held_out_for(graph, node) if asks else None
 
 
 def _versions(node: Node) -> dict[str, str]:
@@ -349,7 +344,8 @@ def _recheck(graph: Graph, node: Node, manifest: Manifest, door: Door) -> Run:
     """Checks a changed contract against the artifact as it is, and rewrites its manifest."""
     run, files = start_run(graph.project.state, node.id, door)
     artifact = graph.artifact(node)
-    verdicts = quality.check(artifact.files, node.declaration.contract, _held_out(graph, node))
+    around = quality.surroundings(graph, node)
+    verdicts = quality.check(artifact.files, node.declaration.contract, around)
     try:
         quality.require(verdicts, node.id, artifact.files)
     except ChorusError as error:

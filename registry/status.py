@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from registry.artifact import FileEntry, Manifest, MethodEntry, content_digest, digest_of
 from registry.errors import IntegrityError, UsageError
+from registry.expectation import arguments
 from registry.graph import Graph, Node
 from registry.method import code_of
-from registry.quality import arguments
 from registry.store import Records
 
 State = Literal["missing", "unrecorded", "stale", "current"]

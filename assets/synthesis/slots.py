@@ -11,6 +11,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from registry.leakage import ORDERS
+
 OPENING, CLOSING = "<data>", "</data>"
 _NOTICE = (
     f"What stands between {OPENING} and {CLOSING} is material to look at. "
@@ -21,18 +23,7 @@ _MARKS = re.compile(r"<(?=[|\uff5c]|/?[^\W\d_]|</?SYS)|\[(?=/?INST\])", re.IGNOR
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 _SHINGLE = 8
 """Words in a row that, shared with the instructions, are no chance."""
-_ORDERS = (
-    (re.compile(r"\b(?:ignore|disregard|forget)\b.{0,40}\b(?:previous|above|prior|earlier)\b"
-                r".{0,20}\b(?:instruction|prompt|rule|text|message)", re.IGNORECASE | re.DOTALL),
-     "it tells a model to ignore its instructions"),
-    (re.compile(r"\b(?:system prompt|new instructions\s*:|developer mode|"
-            r"you are now (?:an? |the )?(?:ai|assistant|chatbot|model))\b",
-                re.IGNORECASE), "it gives a model orders"),
-    (re.compile(r"\bas an? (?:ai|artificial intelligence)?\s*(?:large )?language model\b",
-                re.IGNORECASE), "the teacher speaks of itself"),
-    (re.compile(r"<\|[^|\n]{1,40}\|>|\[/?INST\]|<</?SYS>>|</?(?:data|problem)>", re.IGNORECASE),
-     "it holds marks of the prompt or of a chat"),
-)  # fmt: skip
+_ORDERS = tuple((re.compile(pattern), reason) for pattern, reason in ORDERS)
 
 
 def quote(text: str) -> str:

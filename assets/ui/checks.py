@@ -22,11 +22,10 @@ from assets.ui.naming import (
     check_names,
 )
 from registry.artifact import CheckResult, Manifest
-from registry.declaration import Expectation
 from registry.errors import RefusedError
+from registry.expectation import Expectation, arguments
 from registry.graph import Graph, Node
 from registry.project import Declared
-from registry.quality import arguments
 from registry.status import Status
 from registry.thresholds import Judged, community_of, judge
 
@@ -63,7 +62,10 @@ def specs_of(declared: Declared, graph: Graph) -> list[dg.AssetCheckSpec]:
 
 def _sentence(expectation: Expectation) -> str:
     given = ", ".join(f"{name}={value}" for name, value in arguments(expectation).items())
-    return f"{expectation.reason}\n\n{expectation.expect}({given}) in {expectation.table}"
+    only = "\n\nChecked by Great Expectations alone." * (
+        expectation.checker == "great expectations"
+    )
+    return f"{expectation.reason}\n\n{expectation.expect}({given}) in {expectation.table}{only}"
 
 
 def results_of(
@@ -87,6 +89,7 @@ def contract_results(
             metadata={
                 **({"outcome": result.found} if result.found else {}),
                 "rows that break it": result.unexpected,
+                **({"first rows that break it": ", ".join(result.rows)} if result.rows else {}),
             },
         )
 

@@ -11,9 +11,11 @@ from typing import Any
 import dagster as dg
 
 from assets.plots import draw_curves
+from assets.quality.plots import draw_table
 from registry.artifact import Manifest
 from registry.curves import read_attempt
 from registry.graph import Graph, Node
+from registry.quality_report import contents
 from registry.runs import Run, runs_of
 
 Metadata = dict[str, Any]
@@ -37,6 +39,8 @@ def describe(graph: Graph, node: Node, manifest: Manifest, run: Run | None) -> M
     if run is not None:
         shown |= dict(_curves(graph, run))
     shown |= dict(_pictures(files))
+    if manifest.kind == "dataset":
+        shown |= dict(_quality(graph, node))
     if run is not None and run.seconds is not None:
         shown["seconds"] = run.seconds
     shown["size"] = _size(sum(file.size for file in manifest.files))
@@ -106,6 +110,26 @@ def _pictures(files: Path) -> Iterator[tuple[str, dg.MarkdownMetadataValue]]:
     for path in sorted(files.glob("*.png")):
         if path.stat().st_size <= _PLOT_BYTES:
             yield f"plot: {path.stem.replace('-', ' ')}", _inline(path.read_bytes())
+
+
+def _quality(graph: Graph, node: Node) -> Iterator[tuple[str, Any]]:
+    """Of each table with texts: languages, near repetitions, drift and a picture."""
+    report = contents(graph, node)
+    files = graph.artifact(node).files
+    for table in report.tables:
+        moved = report.drifts.get(table.table)
+        for text in table.texts:
+            at = f"{text.column} in {table.table}"
+            if text.judged:
+                yield f"near repetitions: {at}", round(text.repeated / text.judged, 4)
+                yield f"languages: {at}", ", ".join(text.languages)
+        if moved and moved.columns:
+            farthest = moved.columns[0]
+            said = f"{farthest.column} by {farthest.distance:.2f} since {moved.since}"
+            yield f"moved farthest: {table.table}", said
+        columns = moved.columns if moved else ()
+        if drawn := draw_table(files / table.table, table, columns):
+            yield f"plot: what {table.table} holds", _inline(drawn)
 
 
 def _inline(png: bytes) -> dg.MarkdownMetadataValue:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from registry.artifact import Manifest, digest_of
-from registry.declaration import Expectation
+from registry.expectation import Expectation
 from registry.graph import Graph, Node
 from registry.method import code_of
 from registry.project import Declared

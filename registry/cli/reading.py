@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from registry.graph import Graph, Node
 
 _PANEL = "Look"
+_ONLY = {"great expectations": " [checked by Great Expectations alone]"}
 
 
 def register(app: typer.Typer) -> None:
@@ -88,7 +89,10 @@ def show_node(node: str, json: Json = False) -> None:
     rows = [(key, _plain(value)) for key, value in summary.items() if key not in apart]
     rows += [("overridden", f"{key} by {place}") for key, place in summary["overridden"].items()]
     rows += [
-        ("contract", f"{e.severity}: {e.expect} in {e.table} ({e.reason})")
+        (
+            "contract",
+            f"{e.severity}: {e.expect} in {e.table} ({e.reason}){_ONLY.get(e.checker, '')}",
+        )
         for e in declaration.contract
     ]
     rows += [

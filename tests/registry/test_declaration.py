@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.declaration import FOLDERS, Dataset, Declaration, Expectation
+from registry.declaration import FOLDERS, Dataset, Declaration
 from registry.errors import ExitCode, ProblemsError, UsageError
 from registry.project import find_root, load_project
 from registry.strict_yaml import parse, typed
@@ -142,83 +142,6 @@ class TestValues:
         problems = read_as(Dataset, WHOLE + "each: comunity\n")[1]
         assert "file.yaml:8:1: each cannot be 'comunity'" in problems
         assert "mend: did you mean 'community'?" in problems
-
-
-NEEDED = {
-    "expect_column_values_to_not_be_null": {"column": "a"},
-    "expect_column_values_to_be_unique": {"column": "a"},
-    "expect_compound_columns_to_be_unique": {"column_list": ["a", "b"]},
-    "expect_column_values_to_be_between": {"column": "a", "min_value": 0},
-    "expect_column_values_to_be_in_set": {"column": "a", "value_set": ["x"]},
-    "expect_column_value_lengths_to_be_between": {"column": "a", "max_value": 9},
-    "expect_column_values_to_match_regex": {"column": "a", "regex": "^x"},
-    "expect_column_mean_to_be_between": {"column": "a", "max_value": 1},
-    "expect_table_row_count_to_be_between": {"min_value": 1},
-    "expect_table_columns_to_match_set": {"column_set": ["a"]},
-}
-ARGUMENTS = {key: value for needed in NEEDED.values() for key, value in needed.items()}
-
-
-def expectation(expect: str, **arguments: object) -> Expectation:
-    given = {"table": "rows.parquet", "reason": "It matters to these tests.", **arguments}
-    return Expectation.model_validate({"expect": expect, **given})
-
-
-class TestExpectations:
-    @pytest.mark.parametrize("expect", NEEDED)
-    def test_take_their_arguments(self, expect):
-        assert expectation(expect, **NEEDED[expect]).severity == "error"
-
-    @pytest.mark.parametrize(("expect", "key"), [(e, key) for e in NEEDED for key in NEEDED[e]])
-    def test_need_each_of_them(self, expect, key):
-        given = {k: v for k, v in NEEDED[expect].items() if k != key}
-        with pytest.raises(ValueError, match=f"{expect} needs .*{key}"):
-            expectation(expect, **given)
-
-    @pytest.mark.parametrize(
-        ("expect", "key"),
-        [
-            (expect, key)
-            for expect, needed in NEEDED.items()
-            for key in ARGUMENTS
-            if key not in needed and not (key.endswith("_value") and "between" in expect)
-        ],
-    )
-    def test_take_no_others(self, expect, key):
-        with pytest.raises(ValueError, match=f"{expect} takes no {key}"):
-            expectation(expect, **NEEDED[expect], **{key: ARGUMENTS[key]})
-
-    @pytest.mark.parametrize(
-        ("expect", "argument"),
-        [
-            ("expect_column_values_to_be_in_set", {"value_set": []}),
-            ("expect_compound_columns_to_be_unique", {"column_list": ["a"]}),
-            ("expect_compound_columns_to_be_unique", {"column_list": []}),
-            ("expect_table_columns_to_match_set", {"column_set": []}),
-            ("expect_column_values_to_be_between", {"min_value": float("inf")}),
-            ("expect_column_values_to_be_between", {"min_value": float("nan")}),
-            ("expect_column_values_to_be_between", {"min_value": 2, "max_value": 1}),
-            ("expect_column_values_to_match_regex", {"regex": "("}),
-        ],
-    )
-    def test_refuse_arguments_that_check_nothing(self, expect, argument):
-        with pytest.raises(ValueError, match=next(iter(argument)).partition("_")[0]):
-            expectation(expect, **{**NEEDED[expect], **argument})
-
-    @pytest.mark.parametrize(
-        "table",
-        ["../rows.parquet", "/rows.parquet", "rows.csv", "a//b.parquet", "rows.parquet\n", "",
-         "a\\b.parquet", "*.parquet", "a/../b.parquet", ".parquet"],
-    )  # fmt: skip
-    def test_name_a_parquet_file_inside_the_artifact(self, table):
-        with pytest.raises(ValueError, match="table"):
-            expectation("expect_table_row_count_to_be_between", min_value=1, table=table)
-
-    def test_refuse_unknown_types_and_empty_reasons(self):
-        with pytest.raises(ValueError, match="expect_column_to_exist"):
-            expectation("expect_column_to_exist", column="a")
-        with pytest.raises(ValueError, match="reason"):
-            expectation("expect_table_row_count_to_be_between", min_value=1, reason="")
 
 
 @pytest.fixture

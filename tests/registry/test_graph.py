@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -597,3 +598,38 @@ def test_a_long_chain_is_resolved_in_no_time(folder):
         models = {"models": [f"link-{number}", twin]}
         folder.declare(base, "average", each="community", inputs=models)
     assert f"{base}@{AGES[0]}" in folder.graph().nodes
+
+
+COMPARES = {
+    "expect": "expect_column_values_to_be_in_other_table", "table": "items.parquet",
+    "column": "item", "other_table": "items.parquet", "other_column": "item",
+    "reason": "It matters to these tests.",
+}  # fmt: skip
+
+
+class TestContracts:
+    def declare(self, folder: Folder, other: str) -> None:
+        folder.declare("questions", "questionnaire")
+        folder.declare(
+            "items",
+            "opinion-items",
+            each="community",
+            inputs={"questionnaire": "questions"},
+            contract=[{**COMPARES, "other": other}],
+        )
+
+    def test_compare_with_what_it_is_made_from(self, folder):
+        self.declare(folder, "questions")
+        assert folder.graph().nodes
+
+    @pytest.mark.parametrize(
+        ("other", "mend"),
+        [("question", "did you mean 'questions'?"), ("zz", "it is made from: questions")],
+    )
+    def test_refuse_anything_else_with_its_place(self, folder, other, mend):
+        self.declare(folder, other)
+        with pytest.raises(ProblemsError, match="which it is not made from") as caught:
+            folder.graph()
+        assert f"compares with {other!r}" in str(caught.value)
+        assert mend in str(caught.value)
+        assert re.search(r"items\.yaml:\d+:\d+: compares", str(caught.value))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from registry.declaration import Expectation
+from registry.expectation import Expectation
 from registry.held_out import HeldOut, kept_back
 from registry.profile_folder import read_profile
 from registry.profile_tables import held_out
-from registry.quality import check
+from registry.quality import Surroundings, check
 from tests.conftest import Folder
 from tests.registry.proposals import ID, propose
 
@@ -24,7 +24,7 @@ def verdict(tmp_path, columns, column="item", known=KNOWN, schema=None):
         "column": column,
         "reason": "It matters to these tests.",
     }
-    (found,) = check(tmp_path, [Expectation.model_validate(wanted)], known)
+    (found,) = check(tmp_path, [Expectation.model_validate(wanted)], Surroundings(held_out=known))
     return found
 
 

@@ -8,8 +8,8 @@ import polars
 import pytest
 
 from assets.diversity.kept import KEPT, LEAST_RATE, kept_by_group, write_kept
-from registry.declaration import Expectation
 from registry.errors import MethodError
+from registry.expectation import Expectation
 from registry.quality import check
 
 COMMUNITY_LINE = Expectation(

@@ -15,8 +15,8 @@ import pytest
 from assets.diversity.filtering import measures, minhash
 from assets.diversity.row_filter import Params, community_method, method, run
 from assets.rows import ROWS, row_schema
-from registry.declaration import Expectation
 from registry.errors import MethodError
+from registry.expectation import Expectation
 from registry.quality import check
 from tests.assets.conftest import Build
 from tests.assets.diversity.filtering.conftest import (

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.declaration import Expectation
 from registry.errors import ContractError, ExitCode
+from registry.expectation import Expectation
 from registry.quality import EXAMPLES, Verdict, check, require
 
 NAN, INF = math.nan, math.inf
@@ -415,6 +415,7 @@ class TestContract:
             "success": False,
             "unexpected": 2,
             "found": "",
+            "rows": (),
         }
         assert mean.arguments == {"column": "b", "max_value": 1.0}
         assert (mean.severity, mean.found) == ("warning", "found 5.5 (the mean)")
