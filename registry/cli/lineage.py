@@ -23,6 +23,7 @@ _WIDE = 400
 _MEANING = {
     "verified": "every byte on the way is what the records say",
     "unrecorded": "whole, but not covered by a record; `chorus make` records it",
+    "unsigned": "every byte is what the records say, but nobody signed it",
     "erased": "what is still here is what the records say; some of it was erased by a withdrawal",
     "ended": "every byte is what the records say, but a permission has ended",
     "broken": "bytes differ from what the records say",
@@ -30,6 +31,7 @@ _MEANING = {
 _EXIT = {
     "verified": ExitCode.OK,
     "unrecorded": ExitCode.CHECKS_FAILED,
+    "unsigned": ExitCode.CHECKS_FAILED,
     "erased": ExitCode.REFUSED,
     "ended": ExitCode.REFUSED,
     "broken": ExitCode.INTEGRITY,
