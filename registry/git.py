@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from registry.errors import ChorusError, UsageError
 
@@ -55,6 +56,50 @@ def objects(root: Path, names: Sequence[str]) -> list[bytes | None]:
         else:
             found.append(None)
     return found or [None] * len(names)
+
+
+class Change(NamedTuple):
+    """A file that a commit brought in a new version."""
+
+    commit: str
+    path: str
+    blob: str
+
+
+def changes(root: Path, commits: Sequence[str], paths: Sequence[str]) -> Iterator[Change]:
+    """What each commit changed below these paths of a project, beside any of its parents."""
+    if not commits:
+        return
+    place = prefix(root)
+    asked = ("diff-tree", "--stdin", "-r", "-m", "--root", "-z", "--no-renames", "--no-abbrev",
+             "--", *(f":(top){place}{path}" for path in paths))  # fmt: skip
+    raw = _run(root, asked, "".join(f"{sha}\n" for sha in commits).encode()).stdout
+    current, blob = "", ""
+    for part in raw.decode(errors="replace").split("\0"):
+        if part.startswith(":"):
+            blob = part.split()[3]
+        elif blob:
+            if blob.strip("0"):
+                yield Change(current, part.removeprefix(place), blob)
+            blob = ""
+        elif part.strip():
+            current = part.strip()
+
+
+def listed(root: Path, revision: str, path: str) -> dict[str, str]:
+    """The files below a folder of a project at a revision, each with its blob."""
+    place = prefix(root)
+    found = ask(root, "ls-tree", "-r", "-z", "--full-tree", revision, f"{place}{path}")
+    lines = [line for line in found.split("\0") if line]
+    return {line.partition("\t")[2].removeprefix(place): line.split()[2] for line in lines}
+
+
+def tags(root: Path) -> Iterator[tuple[str, str]]:
+    """Every tag of a commit, with that commit."""
+    asked = "--format=%(refname:strip=2)%09%(objecttype)%09%(objectname)%09%(*objectname)"
+    for line in ask(root, "for-each-ref", asked, "refs/tags").splitlines():
+        name, kind, own, peeled = [*line.split("\t"), "", ""][:4]
+        yield name, peeled if kind == "tag" else own
 
 
 def archive(root: Path, revision: str) -> bytes:

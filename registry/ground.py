@@ -195,12 +195,11 @@ class Revision:
         """What the release kept, read at once."""
         if not self.bundle:
             return {}
-        folder = f"{git.prefix(self.root)}{self.bundle}/lineage/"
-        asked = ("ls-tree", "-z", "--full-tree", self.commit, folder)
-        listed = [line for line in git.ask(self.root, *asked).split("\0") if line]
-        names = [line.partition("\t")[2].removeprefix(folder) for line in listed]
-        raw = git.objects(self.root, [line.split()[2] for line in listed])
-        return {name.removesuffix(".json"): one for name, one in zip(names, raw, strict=True)}
+        folder = f"{self.bundle}/lineage/"
+        listed = git.listed(self.root, self.commit, folder)
+        raw = git.objects(self.root, [*listed.values()])
+        names = [path.removeprefix(folder).removesuffix(".json") for path in listed]
+        return dict(zip(names, raw, strict=True))
 
     def _entry(self, node_id: str) -> dict[str, Any]:
         name, _, community = node_id.partition("@")
@@ -236,7 +235,7 @@ class Revision:
                 return raw
         return kept
 
-    def _paths(self, node_id: str) -> dict[str, Path | None]:
+    def paths(self, node_id: str) -> dict[str, Path | None]:
         """Where the bytes of each file lie that the lock records; None where they are not here."""
         recorded = self._outs(node_id).get(f"{artifact_path(node_id)}/{FILES}", "")
         members = self.objects.members(recorded)
@@ -245,12 +244,12 @@ class Revision:
     def ahead(self, nodes: Iterable[str], sources: Iterable[str]) -> None:
         """Hashes what will be asked for, several files at a time; sources come from Git."""
         del sources
-        wanted = [paths for node in nodes if all((paths := self._paths(node)).values())]
+        wanted = [paths for node in nodes if all((paths := self.paths(node)).values())]
         self.hasher.ahead(path for paths in wanted for path in paths.values() if path)
 
     def tree(self, node_id: str) -> tuple[FileEntry, ...] | None:
         """The files that the lock of that revision records, from the working tree or the cache."""
-        paths = self._paths(node_id)
+        paths = self.paths(node_id)
         if not paths or not all(paths.values()):
             return self._standing(node_id)
         found = [
@@ -262,7 +261,7 @@ class Revision:
 
     def absence(self, node_id: str) -> str:
         """What is missing where `tree` finds nothing, and what to do."""
-        paths = self._paths(node_id)
+        paths = self.paths(node_id)
         lacking = [f"{artifact_path(node_id)}/files/{name}" for name, at in paths.items() if not at]
         what = ", ".join(lacking) or f"{artifact_path(node_id)}/files"
         verb = "are" if len(lacking) > 1 else "is"
@@ -306,13 +305,11 @@ class Revision:
         return content_digest(entries) if entries else ""
 
     def _folder(self, path: str) -> Iterator[FileEntry]:
-        place = git.prefix(self.root)
-        asked = ("ls-tree", "-r", "-z", "--full-tree", self.commit, f"{place}{path}/")
-        listed = [line for line in git.ask(self.root, *asked).split("\0") if line]
-        blobs = git.objects(self.root, [line.split()[2] for line in listed])
-        for line, raw in zip(listed, blobs, strict=True):
-            inside = line.partition("\t")[2].removeprefix(f"{place}{path}/")
+        listed = git.listed(self.root, self.commit, f"{path}/")
+        blobs = git.objects(self.root, [*listed.values()])
+        for name, raw in zip(listed, blobs, strict=True):
             digest = hashlib.sha256(raw or b"").hexdigest()
+            inside = name.removeprefix(f"{path}/")
             yield FileEntry(path=inside, size=len(raw or b""), sha256=digest)
 
     def profile(self, community: str) -> dict[str, Any] | None:

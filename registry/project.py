@@ -130,7 +130,9 @@ def load_profiles(start: Path | None = None) -> Project:
     root = find_root(start)
     profiles, problems = _read_profiles(root)
     grave = ("/profile.yaml", "/events/", "/tests/")
-    damaged = {p.place.path.split("/")[1] for p in problems if any(g in p.place.path for g in grave)}
+    damaged = {
+        p.place.path.split("/")[1] for p in problems if any(g in p.place.path for g in grave)
+    }
     sound = {name: profile for name, profile in profiles.items() if name not in damaged}
     return Project(root, {}, sound)
 

@@ -43,7 +43,9 @@ def relied_on(root: Path, ground: Ground, entry: ProfileEntry) -> Terms | None:
         day = ground.day if ground.revision else _first_day(granted)
         return Terms(granted, day) if granted else None
     path = f"value_profiles/{entry.id}/profile.yaml"
-    listed = git.ask(root, "log", "--all", "--format=%H %as", "--", f":(top){git.prefix(root)}{path}")
+    listed = git.ask(
+        root, "log", "--all", "--format=%H %as", "--", f":(top){git.prefix(root)}{path}"
+    )
     commits = [line.split() for line in listed.splitlines()]
     raw = git.objects(root, [f"{commit}:{git.prefix(root)}{path}" for commit, _ in commits])
     for (_, added), one in zip(commits, raw, strict=True):
