@@ -124,16 +124,19 @@ def _with_distribution(method: MethodEntry) -> Compared:
         installed = None
     if installed is None or installed.version != method.version:
         here = f"{installed.version} is" if installed else "it is not"
-        return Compared(None, f"not compared with {named}: {here} installed here")
+        return Compared(
+            None,
+            f"lock and manifest agree; {named} itself could not be compared: {here} installed here",
+        )
     try:
         same = code_of(method.name).digest == method.code
     except UsageError:
-        return Compared(None, f"not compared: {named} offers no such method here")
+        return Compared(None, f"lock and manifest agree; {named} offers no such method here")
     if same:
         return Compared(True, f"compared with {named} as it is installed here")
     if _is_edited(installed.read_text("direct_url.json")):
-        said = f"{named} is installed from a folder that is worked on, and has other code now"
-        return Compared(None, f"not compared: {said}")
+        said = f"{named} has other code now, in a folder that is worked on"
+        return Compared(None, f"lock and manifest agree; {said}")
     return Compared(False, f"{named} as it is installed here holds other code than made it")
 
 

@@ -29,7 +29,7 @@ def _of_tensors(recorded: Path, made: Path) -> str:
     import safetensors
 
     try:
-        read: Any = safetensors.deserialize  # type: ignore[no-untyped-call]
+        read: Any = safetensors.deserialize
         before, after = (dict(read(path.read_bytes())) for path in (recorded, made))
     except safetensors.SafetensorError as error:
         return f"cannot be read as tensors: {error}"

@@ -1,7 +1,7 @@
 """What rests on something: artifacts that were made, and releases. Read from manifests alone.
 
-A cause is what a manifest may have to do with a profile, a clause of its terms, a file, a method or a
-row. Whatever was made from what a cause speaks of is reached too.
+A cause is what a manifest may have to do with a profile, a clause of its terms, a file, a method or
+a row. Whatever was made from what a cause speaks of is reached too.
 """
 
 from __future__ import annotations
@@ -111,8 +111,12 @@ def reads_file(path: str) -> Cause:
             home = "" if entry["permission"] == "licence" else f"{CONTENT}/"
             read |= {f"{folder}/{home}{table}" for table in entry["tables"]}
             read |= {f"{folder}/profile.yaml: {name}" for name in entry["fields"]}
-        found = sorted(one for one in read if one == wanted or one.startswith((f"{wanted}/", f"{wanted}: "))
-                       or wanted.startswith(f"{one}/"))  # fmt: skip
+        parts = (f"{wanted}/", f"{wanted}: ")
+        found = sorted(
+            one
+            for one in read
+            if one == wanted or one.startswith(parts) or wanted.startswith(f"{one}/")
+        )
         return f"read {', '.join(found)}" if found else ""
 
     return why

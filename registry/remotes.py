@@ -106,11 +106,38 @@ def pull_release(root: Path, name: Name, remote: str | None) -> int:
     chosen = _chosen(root, remote)
     recorded = _recorded(root, commit)
     targets = {node: recorded[node] for node in statement.manifests if node in recorded}
-    addresses = [_address(node) for node in targets]
     with _repo(root) as repo, _in_our_words(root, chosen, targets, "pull"):
-        count = repo.fetch(targets=addresses, remote=remote, revs=[commit], workspace=False)
+        roots = [digest for one in targets.values() for digest in (one.manifest, one.content)]
+        count = _fetch(repo, root, roots, remote)
+        members = [
+            d for one in targets.values() for d in Objects(root).members(one.content).values()
+        ]
+        count += _fetch(repo, root, members, remote)
+        _require_here(root, chosen, targets)
     restore_release(root, name, link=False)
-    return int(count)
+    return count
+
+
+def _fetch(repo: Repo, root: Path, digests: Iterable[str], remote: str | None) -> int:
+    """Fetches objects that the cache lacks, whichever commit names them."""
+    from dvc_data.hashfile.hash_info import HashInfo
+
+    objects = Objects(root)
+    lacking = {digest for digest in digests if digest and not objects.path(digest).is_file()}
+    if lacking:
+        repo.cloud.pull([HashInfo("md5", digest) for digest in sorted(lacking)], remote=remote)
+    return sum(objects.path(digest).is_file() for digest in lacking)
+
+
+def _require_here(root: Path, chosen: str, targets: dict[str, LockEntry]) -> None:
+    objects = Objects(root)
+    lacking = [file for entry in targets.values() for file in _lacking(objects, entry)]
+    if lacking:
+        raise IntegrityError(
+            f"{chosen} does not hold {', '.join(lacking)}",
+            why="the record is whole, but these bytes are neither there nor here",
+            mend="ask whoever made them to run `chorus push`, or name another --remote",
+        )
 
 
 def restore_release(root: Path, name: Name, *, link: bool = True) -> None:
@@ -224,14 +251,8 @@ def _in_our_words(
     try:
         yield
     except (DvcException, ConfigError, OSError) as error:
-        objects = Objects(root)
-        lacking = [file for entry in targets.values() for file in _lacking(objects, entry)]
-        if verb == "pull" and lacking:
-            raise IntegrityError(
-                f"{chosen} does not hold {', '.join(lacking)}",
-                why="the record is whole, but these bytes are neither there nor here",
-                mend="ask whoever made them to run `chorus push`, or name another --remote",
-            ) from error
+        if verb == "pull":
+            _require_here(root, chosen, targets)
         raise ChorusError(
             f"DVC could not {verb}: {error}",
             where=chosen,
@@ -247,6 +268,7 @@ def _repo(root: Path) -> Iterator[Repo]:
         raise UsageError(
             "the project has no DVC repository", where=str(root), mend="run `dvc init` there"
         )
-    logging.getLogger("dvc").setLevel(logging.CRITICAL)
+    for library in ("dvc", "dvc_data", "dvc_objects"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     with contextlib.chdir(root), Repo(str(root)) as repo:
         yield repo

@@ -123,7 +123,7 @@ def _surroundings(graph: Graph, recorded: dict[str, Manifest]) -> Iterator[str]:
             yield f"{node_id} was made on {then.device}, and this machine offers {device}"
         threads = node.declaration.resources.threads
         if threads != then.threads:
-            yield f"{node_id} was made with {then.threads} threads, and its declaration says {threads}"
+            yield f"{node_id} was made with {then.threads} threads, and is declared with {threads}"
         for library, number in then.libraries.items():
             here = _version(library)
             if here != number:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from registry.known import Known
 
 
+_NAMED = 3
+"""Rows of one table that are named; --json names all."""
+
+
 def register(_app: typer.Typer) -> None:
     """Adds this module's commands."""
     for command in (impact, explain, history, export):
@@ -114,8 +118,8 @@ def explain(
     if json:
         print_json(row=row, **found.to_json())
     else:
-        print_rows([_standing(one, row) for one in found.standings])
-        print_rows(_around(found))
+        rows = [_standing(one, row) for one in found.standings]
+        print_rows(_gathered([*rows, *_around(found)]))
 
 
 def _standing(one: Standing, row: str) -> tuple[str, ...]:
@@ -127,6 +131,18 @@ def _standing(one: Standing, row: str) -> tuple[str, ...]:
     score = "" if one.score is None else f", score {one.score:.3g}"
     cause = f", because of {one.caused_by}" if one.caused_by not in ("", row) else ""
     return "left out", place, f"{one.reason}{score}{cause}"
+
+
+def _gathered(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The same rows, with those that say the same of one table in one line."""
+    places: dict[tuple[str, ...], list[str]] = {}
+    for *place, named in rows:
+        places.setdefault(tuple(place), []).append(named)
+    return [
+        (*place, ", ".join(named) if len(named) <= _NAMED else
+         f"{', '.join(named[:_NAMED])} and {len(named) - _NAMED} more")
+        for place, named in places.items()
+    ]  # fmt: skip
 
 
 def _around(found: Explanation) -> list[tuple[str, ...]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from registry import git
 from registry.artifact import Manifest
 from registry.ground import Ground
 from registry.lineage import require_manifest
@@ -17,7 +18,7 @@ class Walked:
     """What a node was made from, as records say it."""
 
     project: str
-    """The name of the project's folder."""
+    """The project's first commit, which stays the same in every clone."""
     node: str
     """Where the walk began."""
     revision: str
@@ -41,4 +42,5 @@ def walked(ground: Ground, node: str, root: Path) -> Walked:
         found[current] = manifest
 
     visit(node)
-    return Walked(root.resolve().name, node, ground.revision, ground.day, found)
+    first = git.ask(root, "rev-list", "--max-parents=0", ground.revision or "HEAD")
+    return Walked(first[:12], node, ground.revision, ground.day, found)
