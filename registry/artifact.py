@@ -24,7 +24,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from registry.consent import Permission, Use
-from registry.errors import IntegrityError, MethodError
+from registry.errors import IntegrityError
 from registry.hashing import sha256_file as sha256_file  # noqa: PLC0414 - offered from here
 from registry.hashing import sha256_files
 from registry.typed import Frozen
@@ -239,16 +239,21 @@ class Hasher:
 
     def tree(self, folder: Path) -> tuple[FileEntry, ...]:
         """Every file below `folder`, sorted by path; links are refused."""
-        entries = []
+        files = []
         for path in sorted(folder.rglob("*")):
             if path.is_symlink() or not (path.is_file() or path.is_dir()):
                 what = "is a link or a device; artifacts hold plain files"
                 raise IntegrityError(what, where=str(path))
-            if path.is_file():
-                inside = path.relative_to(folder).as_posix()
-                entries.append(
-                    FileEntry(path=inside, size=path.stat().st_size, sha256=self.file(path))
-                )
+            files += [path] if path.is_file() else []
+        self.ahead(files)
+        entries = (
+            FileEntry(
+                path=path.relative_to(folder).as_posix(),
+                size=path.stat().st_size,
+                sha256=self.file(path),
+            )
+            for path in files
+        )
         return tuple(sorted(entries, key=lambda entry: entry.path))
 
     def source(self, path: Path) -> str:
@@ -396,21 +401,3 @@ def sync_tree(folder: Path) -> None:
         finally:
             os.close(handle)
     sync_directory(folder)
-
-
-def count_rows(files: Path, entries: Iterable[FileEntry]) -> dict[str, int]:
-    """Rows of every Parquet file of an artifact; raises MethodError on one that is none."""
-    tables = [entry.path for entry in entries if entry.path.endswith(".parquet")]
-    if not tables:
-        return {}
-    import duckdb
-
-    counts: dict[str, int] = {}
-    with duckdb.connect() as connection:
-        for table in tables:
-            query = "select count(*) from read_parquet(?)"
-            try:
-                ((counts[table],),) = connection.execute(query, [str(files / table)]).fetchall()
-            except duckdb.Error:
-                raise MethodError("is not a Parquet file that can be read", where=table) from None
-    return counts

@@ -16,10 +16,10 @@ _CHUNK = 1 << 20
 
 
 def difference(recorded: Path, made: Path) -> str:
-    """What differs between two files, in a few words."""
-    if recorded.suffix == ".safetensors" == made.suffix:
+    """What differs between two files, in a few words; a stored one has no name of its own."""
+    if made.suffix == ".safetensors":
         return _of_tensors(recorded, made)
-    if recorded.suffix == ".parquet" == made.suffix:
+    if made.suffix == ".parquet":
         return _of_tables(recorded, made)
     return _of_bytes(recorded, made)
 

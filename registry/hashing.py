@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _CHUNK = 1 << 20
+_WORTH_IT = 1 << 20
+"""Bytes from which on starting threads costs less than it saves."""
 
 
 def sha256_file(path: Path) -> str:
@@ -25,6 +27,8 @@ def sha256_files(paths: Iterable[Path]) -> dict[Path, str]:
     """SHA-256 of each file; of one that cannot be read there is none."""
     sized = {path: size for path in paths if (size := _size(path)) is not None}
     largest_first = sorted(sized, key=sized.__getitem__, reverse=True)
+    if sum(sized.values()) < _WORTH_IT:
+        return {path: d for path in sized if (d := _sha256_or_none(path)) is not None}
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
         found = threads.map(_sha256_or_none, largest_first)
         return {path: d for path, d in zip(largest_first, found, strict=True) if d is not None}

@@ -36,7 +36,6 @@ from registry.artifact import (
     ProfileEntry,
     SourceEntry,
     content_digest,
-    count_rows,
     digest_of,
     sync_tree,
     write_atomically,
@@ -48,6 +47,7 @@ from registry.launch import build_request, choose_device, run_method
 from registry.method import forget_code
 from registry.profile_life import read_life
 from registry.ran import Ran
+from registry.row_counts import count_rows
 from registry.runs import Door, Outcome, Run, RunFiles, end_run, start_run
 from registry.status import Causes, altered_files, causes_of, contract_moved, differences
 from registry.unfinished import Attempt, begin, begun, finish

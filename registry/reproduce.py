@@ -16,13 +16,15 @@ from typing import Any, Literal
 
 from registry.artifact import Manifest, parse_manifest
 from registry.checkout import restore_content, temporary_checkout
+from registry.consent import today
 from registry.differences import difference
-from registry.errors import IntegrityError, UsageError
+from registry.errors import IntegrityError, RefusedError, UsageError
 from registry.graph import Graph, load_graph
 from registry.ground import Revision
 from registry.launch import choose_device
 from registry.make import Listener, make_node
 from registry.method import code_of
+from registry.project import load_profiles
 from registry.release import Name, read_statement
 
 Outcome = Literal["identical", "differs"]
@@ -85,6 +87,7 @@ def reproduce(root: Path, name: Name, watcher: Watcher | None = None) -> Reprodu
     statement, commit = read_statement(root, name)
     ground = Revision(root, commit, name.folder)
     recorded = {node: _manifest(ground, node) for node in statement.manifests}
+    _require_permission(root, recorded)
     with temporary_checkout(root, commit) as copy:
         restore_content(copy, ground)
         graph = load_graph(copy)
@@ -109,6 +112,22 @@ def _manifest(ground: Revision, node: str) -> Manifest:
     if raw is None:
         raise IntegrityError("the release keeps no manifest of it", where=node)
     return parse_manifest(raw, f"{ground.bundle}/lineage/{node}.json")
+
+
+def _require_permission(root: Path, recorded: dict[str, Manifest]) -> None:
+    """Raises RefusedError unless every profile grants its use now, whatever it granted then."""
+    now = load_profiles(root).profiles
+    for node, manifest in recorded.items():
+        for entry in manifest.profiles:
+            profile = now.get(entry.id)
+            if profile is None or not profile.active:
+                stage = profile.stage if profile else "gone"
+                raise RefusedError(
+                    f"the profile {entry.id} is {stage}",
+                    where=node,
+                    why="nothing is made from a profile that is not taken up, not even again",
+                )
+            profile.require(entry.use, today(), node)
 
 
 def _surroundings(graph: Graph, recorded: dict[str, Manifest]) -> Iterator[str]:

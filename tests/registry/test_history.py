@@ -1,4 +1,4 @@
-"""The index of all commits: what it answers, how it follows Git, and that nothing keeps it wrong."""
+"""The index of all commits: what it answers, how it follows Git, and how it mends itself."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ def test_whatever_is_wrong_with_the_file_it_is_made_again(
         path.write_bytes(raw[:8192] + b"\xff" * (len(raw) - 8192))
     else:
         with sqlite3.connect(path) as base:
-            base.execute("DROP TABLE uses" if damage == "emptied" else "UPDATE meta SET value = '0'")
+            base.execute(
+                "DROP TABLE uses" if damage == "emptied" else "UPDATE meta SET value = '0'"
+            )
         base.close()
     assert made_from(released_toy.root) == before
 
