@@ -24,12 +24,13 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from registry.consent import Permission, Use
-from registry.errors import IntegrityError, MethodError
+from registry.errors import IntegrityError
+from registry.hashing import sha256_file as sha256_file  # noqa: PLC0414 - offered from here
+from registry.hashing import sha256_files
 from registry.typed import Frozen
 
 MANIFEST = "manifest.json"
 FILES = "files"
-_CHUNK = 1 << 20
 
 
 class FileEntry(Frozen):
@@ -187,20 +188,12 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
-def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, always read anew."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 class Hasher:
     """Digests of files, remembered by (size, times, inode) in a cache file.
 
     Reading commands use it so that gigabytes are not re-read at every call. Proof never does:
-    `chorus lineage verify` hashes with `Hasher(None)`, whatever a file's mode or age.
+    `chorus lineage verify` hashes with a `Hasher(None)` of its own, whatever a file's mode or age.
+    That one remembers for its own life only, so that a file reached twice is read once.
     """
 
     def __init__(self, cache: Path | None) -> None:
@@ -217,31 +210,52 @@ class Hasher:
 
     def file(self, path: Path) -> str:
         """SHA-256 of one file."""
-        if self._cache is None:
-            return sha256_file(path)
-        stat = path.stat()
-        key, stamp = str(path), [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+        key, stamp = self._stamp(path)
         known = self._known.get(key)
         if known is not None and known[:-1] == stamp:
             return str(known[-1])
         digest = sha256_file(path)
+        self._remember(key, stamp, digest)
+        return digest
+
+    def ahead(self, paths: Iterable[Path]) -> None:
+        """Hashes files that will be asked for, several at a time; what cannot be read is left."""
+        stamps: dict[Path, tuple[str, list[int]]] = {}
+        for path in paths:
+            with contextlib.suppress(OSError):
+                stamps[path] = self._stamp(path)
+        fresh = {key: path for path, (key, stamp) in stamps.items()
+                 if self._known.get(key, [])[:-1] != stamp}  # fmt: skip
+        for path, digest in sha256_files(fresh.values()).items():
+            self._remember(*stamps[path], digest)
+
+    def _stamp(self, path: Path) -> tuple[str, list[int]]:
+        stat = path.stat()
+        key = str(path) if self._cache else f"{stat.st_dev}:{stat.st_ino}"
+        return key, [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+    def _remember(self, key: str, stamp: list[int], digest: str) -> None:
         with self._lock:
             self._known[key] = [*stamp, digest]
             self._dirty = True
-        return digest
 
     def tree(self, folder: Path) -> tuple[FileEntry, ...]:
         """Every file below `folder`, sorted by path; links are refused."""
-        entries = []
+        files = []
         for path in sorted(folder.rglob("*")):
             if path.is_symlink() or not (path.is_file() or path.is_dir()):
                 what = "is a link or a device; artifacts hold plain files"
                 raise IntegrityError(what, where=str(path))
-            if path.is_file():
-                inside = path.relative_to(folder).as_posix()
-                entries.append(
-                    FileEntry(path=inside, size=path.stat().st_size, sha256=self.file(path))
-                )
+            files += [path] if path.is_file() else []
+        self.ahead(files)
+        entries = (
+            FileEntry(
+                path=path.relative_to(folder).as_posix(),
+                size=path.stat().st_size,
+                sha256=self.file(path),
+            )
+            for path in files
+        )
         return tuple(sorted(entries, key=lambda entry: entry.path))
 
     def source(self, path: Path) -> str:
@@ -389,21 +403,3 @@ def sync_tree(folder: Path) -> None:
         finally:
             os.close(handle)
     sync_directory(folder)
-
-
-def count_rows(files: Path, entries: Iterable[FileEntry]) -> dict[str, int]:
-    """Rows of every Parquet file of an artifact; raises MethodError on one that is none."""
-    tables = [entry.path for entry in entries if entry.path.endswith(".parquet")]
-    if not tables:
-        return {}
-    import duckdb
-
-    counts: dict[str, int] = {}
-    with duckdb.connect() as connection:
-        for table in tables:
-            query = "select count(*) from read_parquet(?)"
-            try:
-                ((counts[table],),) = connection.execute(query, [str(files / table)]).fetchall()
-            except duckdb.Error:
-                raise MethodError("is not a Parquet file that can be read", where=table) from None
-    return counts

@@ -109,7 +109,7 @@ def at(graph: Graph, node: Node, revision: str) -> Version:
             where=node.id,
             mend=f"`git log --oneline -- {lock_path(node.community)}` lists commits with records",
         )
-    paths = ground.paths(node.id)
+    paths = ground.readable(node.id)
     if paths is None:
         raise IntegrityError(
             f"the bytes that {revision} records are not here",
@@ -129,7 +129,7 @@ def previous(graph: Graph, node: Node) -> Version | None:
         ground = Revision(root, commit)
         recorded = ground.manifest(node.id)
         if recorded is not None and recorded != standing:
-            paths = ground.paths(node.id)
+            paths = ground.readable(node.id)
             tables = {p: path for p, path in (paths or {}).items() if p.endswith(".parquet")}
             return Version(commit[:10], tables) if tables else None
     return None

@@ -232,7 +232,7 @@ def _contract_problems(declared: Declared, project: Project) -> Iterator[Problem
     above: set[str] = set()
     waiting = [declared]
     while waiting:
-        named = {name.partition("@")[0] for _, name, _ in _input_names(waiting.pop())}
+        named = {name.partition("@")[0] for _, name, _ in input_names(waiting.pop())}
         waiting += [project.declarations[n] for n in named - above if n in project.declarations]
         above |= named
     for index, given in enumerate(declared.declaration.contract):

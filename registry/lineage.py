@@ -6,11 +6,13 @@ again, whatever the file's mode, age or cache state says.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from registry.artifact import Manifest, ProfileEntry, digest_of, parse_manifest
+from registry.code_proof import CodeProof
 from registry.consent import today
 from registry.errors import IntegrityError, UsageError
 from registry.graph import Graph
@@ -18,9 +20,11 @@ from registry.ground import Ground, artifact_path
 from registry.profile_folder import CONTENT
 from registry.status import compare_files
 from registry.store import lock_path, md5
+from registry.terms_then import relied_on
 from registry.tombstones import Tombstones
 
-HopState = Literal["verified", "unrecorded", "ended", "erased", "broken"]
+HopState = Literal["verified", "unrecorded", "unsigned", "ended", "erased", "broken"]
+"""In the order of gravity; `unsigned` is what was released before releases were signed."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +69,8 @@ class Verification:
     @property
     def verdict(self) -> HopState:
         """The gravest state of any hop."""
-        order: tuple[HopState, ...] = ("broken", "erased", "ended", "unrecorded", "verified")
-        states = {hop.state for hop in self.hops}
-        return next(state for state in order if state in states)
+        order: tuple[HopState, ...] = get_args(HopState)
+        return max((hop.state for hop in self.hops), key=order.index)
 
 
 def trace(ground: Ground, node_id: str) -> Branch:
@@ -140,6 +143,8 @@ def verify(ground: Ground, now: Graph, node_id: str) -> Verification:
     graves = Tombstones(now.project.root)
     if graves.manifest(node_id) is None:
         require_manifest(ground, node_id)
+    _hash_ahead(ground, node_id)
+    code = CodeProof(now.project.root, ground.revision)
     result = Verification(node_id)
     seen: dict[str, str] = {}
     waiting: list[tuple[str, str | None]] = [(node_id, None)]
@@ -151,13 +156,32 @@ def verify(ground: Ground, now: Graph, node_id: str) -> Verification:
             result.hops.append(hop)
             if manifest is not None:
                 waiting += [(i.node, i.content) for i in manifest.inputs]
-                known = {found.name for found in result.hops}
-                ground_hops = _verify_ground(ground, now, graves, manifest)
-                result.hops += [found for found in ground_hops if found.name not in known]
+                below = [*_verify_ground(ground, now, graves, manifest),
+                         _verify_code(ground, code, manifest)]  # fmt: skip
+                known = {(found.name, found.digest) for found in result.hops}
+                result.hops += [hop for hop in below if (hop.name, hop.digest) not in known]
         if wanted is not None and seen[current] != wanted:
             finding = f"its user was made from {wanted[:12]}, and here lies {seen[current][:12]}"
             result.hops.append(Hop(current, "broken", seen[current], (finding,)))
     return result
+
+
+def _hash_ahead(ground: Ground, node_id: str) -> None:
+    """Hashes every file on the way, several at a time; each is read once however often reached."""
+    nodes: dict[str, Manifest] = {}
+    waiting = [node_id]
+    while waiting:
+        current = waiting.pop()
+        raw = ground.manifest(current)
+        if current in nodes or raw is None:
+            continue
+        with contextlib.suppress(IntegrityError):  # the walk says where and why
+            nodes[current] = parse_manifest(raw, current)
+            waiting += [entry.node for entry in nodes[current].inputs]
+    sources = {source.path for one in nodes.values() for source in one.sources}
+    tables = {table_path(entry, table) for one in nodes.values() for entry in one.profiles
+              for table in entry.tables}  # fmt: skip
+    ground.ahead(nodes, sources | tables)
 
 
 def _verify_node(ground: Ground, graves: Tombstones, node_id: str) -> tuple[Hop, Manifest | None]:
@@ -174,19 +198,42 @@ def _verify_node(ground: Ground, graves: Tombstones, node_id: str) -> tuple[Hop,
         finding = "it was erased in a withdrawal; its tombstone names this content"
         return Hop(node_id, "erased", manifest.content, (finding,)), manifest
     if found is None:
-        return Hop(node_id, "broken", manifest.content, (f"{path}/files is missing",)), manifest
+        return Hop(node_id, "broken", manifest.content, (ground.absence(node_id),)), manifest
     findings = [f"{path}/files/{finding}" for finding in compare_files(found, manifest)]
     if manifest.node != node_id:
         findings.append(f"{path}/manifest.json speaks of {manifest.node}")
-    state: HopState = "broken" if findings else "verified"
+    findings += _contract_findings(manifest)
     recorded, lock = ground.record(node_id), lock_path(node_id.partition("@")[2] or None)
+    if recorded is not None and recorded.manifest != md5(raw):
+        findings.append(f"{path}/manifest.json is not the one that {lock} records")
+    if recorded is not None and recorded.code not in ("", manifest.method.code):
+        findings.append(f"{lock} and {path}/manifest.json name different code")
+    state: HopState = "broken" if findings else "verified"
     if recorded is None:
         findings.append(f"{lock} has no record of it")
-        state = "broken" if state == "broken" else "unrecorded"
-    elif recorded != md5(raw):
-        findings.append(f"{path}/manifest.json is not the one that {lock} records")
-        state = "broken"
+        state = "broken" if findings[1:] or ground.released else "unrecorded"
     return Hop(node_id, state, manifest.content, tuple(findings)), manifest
+
+
+def _contract_findings(manifest: Manifest) -> Iterator[str]:
+    """Expectations that its own manifest says it breaks: it should never have been recorded."""
+    for check in manifest.checks:
+        if not check.success and check.severity == "error":
+            rows = check.found or f"{check.unexpected:,} rows break it"
+            yield f"its contract is broken: {check.expect} in {check.table}: {rows}"
+
+
+def _verify_code(ground: Ground, proof: CodeProof, manifest: Manifest) -> Hop:
+    """The method's code, compared with the Git tree or with its distribution."""
+    method = manifest.method
+    compared = proof.compare(method)
+    state: HopState = "verified"
+    note = compared.said
+    if compared.same is False and (ground.released or not compared.of_project):
+        state = "broken"
+    elif compared.same is False:
+        note = f"{note}; the next make runs that"
+    return Hop(f"code of {method.name}", state, method.code, (note,))
 
 
 def _verify_ground(
@@ -207,7 +254,7 @@ def _verify_ground(
         for name, digest in sorted(entry.fields.items()):
             found = digest_of(profile.get(name)) if profile else ""
             yield _compared(f"value_profiles/{entry.id}/profile.yaml: {name}", found, digest)
-        yield _verify_permission(now, entry)
+        yield _verify_permission(ground, now, entry)
 
 
 def _compared(name: str, found: str, recorded: str) -> Hop:
@@ -217,16 +264,25 @@ def _compared(name: str, found: str, recorded: str) -> Hop:
     return Hop(name, "broken", found, (finding,))
 
 
-def _verify_permission(now: Graph, entry: ProfileEntry) -> Hop:
+def _verify_permission(ground: Ground, now: Graph, entry: ProfileEntry) -> Hop:
+    """Whether a permission granted the use when it was relied on, and whether it does now."""
     name = f"{entry.permission} of {entry.id} for {entry.use}"
+
+    def ended(why: str) -> Hop:
+        return Hop(name, "ended", entry.consent, (why,))
+
+    relied = relied_on(now.project.root, ground, entry)
+    if relied is not None and (refused := relied.refusal(entry.use)):
+        return ended(f"when it was relied on, the permission {refused}")
     profile = now.project.profiles.get(entry.id)
     if profile is None:
-        return Hop(name, "ended", entry.consent, (f"value_profiles/{entry.id} is gone",))
-    refused = profile.refusal(entry.use, today())
-    if refused:
-        return Hop(name, "ended", entry.consent, (f"the permission {refused[0]}",))
+        return ended(f"value_profiles/{entry.id} is gone or cannot be read")
+    if refusal := profile.refusal(entry.use, today()):
+        return ended(f"the permission {refusal[0]}")
     if not profile.active:
-        return Hop(name, "ended", entry.consent, (f"the profile is {profile.stage}",))
+        return ended(f"the profile is {profile.stage}")
     current = digest_of([profile.document.data["permission"], profile.document.data["consent"]])
-    notes = () if current == entry.consent else ("the terms changed since; they grant this use",)
-    return Hop(name, "verified", entry.consent, notes)
+    notes = [] if current == entry.consent else ["the terms changed since; they grant this use"]
+    if relied is None:
+        notes.append("no commit holds the terms that it relied on")
+    return Hop(name, "verified", entry.consent, tuple(notes))

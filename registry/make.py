@@ -36,7 +36,6 @@ from registry.artifact import (
     ProfileEntry,
     SourceEntry,
     content_digest,
-    count_rows,
     digest_of,
     sync_tree,
     write_atomically,
@@ -47,6 +46,7 @@ from registry.launch import build_request, choose_device, run_method
 from registry.method import forget_code
 from registry.profile_life import read_life
 from registry.ran import Ran
+from registry.row_counts import count_rows
 from registry.runs import Door, Outcome, Run, RunFiles, end_run, start_run
 from registry.status import Causes, altered_files, causes_of, contract_moved, differences
 from registry.unfinished import Attempt, begin, begun, finish
@@ -83,8 +83,12 @@ def make_node(
     force: bool = False,
     door: Door | None = None,
     listener: Listener | None = None,
+    record: bool = True,
 ) -> Report:
-    """Makes, re-checks or records one node, whichever it needs; inputs must be there."""
+    """Makes, re-checks or records one node, whichever it needs; inputs must be there.
+
+    Without `record` it is made for comparison only, and DVC hears nothing of it.
+    """
     listener, door = listener or Listener(), door or Door()
     with node_lock(graph.project.state, node.id, listener.waiting) as lock:
         artifact = graph.artifact(node)
@@ -107,7 +111,7 @@ def make_node(
         else:
             report = Report(node.id, "recorded")
         graph.project.hasher.save()
-        if "DVC_STAGE" in os.environ:
+        if not record or "DVC_STAGE" in os.environ:
             return report
         if store.record(graph, [node]):
             return report

@@ -163,10 +163,21 @@ def code_of(name: str) -> Code:
     load_method(name)
     point = _entry_points()[name]
     distribution = point.dist.name if point.dist is not None else ""
+    digest = digest_of_code(point.module)
+    return Code(digest, distribution, version(distribution) if distribution else "")
+
+
+def digest_of_code(module: str, find: Callable[[str], Path | None] | None = None) -> str:
+    """The digest of a module and of what it runs of its own top-level package.
+
+    Args:
+        module: Its dotted name.
+        find: Where the file of a module lies; as Python itself would find it by default.
+    """
     digest = hashlib.sha256()
-    for module, path in sorted(_closure(point.module).items()):
-        digest.update(f"{module}\0{_syntax_digest(path, path.stat().st_mtime_ns)}\0".encode())
-    return Code(digest.hexdigest(), distribution, version(distribution) if distribution else "")
+    for name, path in sorted(_closure(module, find or _module_path).items()):
+        digest.update(f"{name}\0{_syntax_digest(path, path.stat().st_mtime_ns)}\0".encode())
+    return digest.hexdigest()
 
 
 def forget_code() -> None:
@@ -174,13 +185,13 @@ def forget_code() -> None:
     code_of.cache_clear()
 
 
-def _closure(module: str) -> dict[str, Path]:
+def _closure(module: str, find: Callable[[str], Path | None]) -> dict[str, Path]:
     package = module.partition(".")[0]
     found: dict[str, Path] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in found or (path := _module_path(name)) is None:
+        if name in found or (path := find(name)) is None:
             continue
         found[name] = path
         waiting += [name.rpartition(".")[0]] if "." in name else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from registry.profile_folder import CONTENT
 from registry.store import PIPELINES, YAML_LOADER
 
 _DIRECTORY = ".dir"
+_LAYOUT = Path("files") / "md5"
+"""Where DVC keeps objects below a cache or a remote."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +27,38 @@ class Objects:
     """The objects of one project."""
 
     root: Path
+    beside: tuple[Path, ...] = ()
+    """More folders that hold objects: caches, or remotes."""
+
+    @cached_property
+    def _config(self) -> configparser.ConfigParser:
+        config = configparser.ConfigParser(interpolation=None)
+        with contextlib.suppress(configparser.Error):  # DVC itself says what is wrong with it
+            config.read([self.root / ".dvc" / "config", self.root / ".dvc" / "config.local"])
+        return config
 
     @cached_property
     def cache(self) -> Path:
         """The folder that holds them here."""
-        config = configparser.ConfigParser()
-        config.read([self.root / ".dvc" / "config", self.root / ".dvc" / "config.local"])
-        chosen = config.get("cache", "dir", fallback="cache")
-        return (self.root / ".dvc" / chosen) / "files" / "md5"
+        chosen = self._config.get("cache", "dir", fallback="cache")
+        return (self.root / ".dvc" / chosen) / _LAYOUT
+
+    @cached_property
+    def places(self) -> tuple[Path, ...]:
+        """Every folder where objects may lie: the cache, remotes that are folders, and others."""
+        urls = [
+            self._config[section]["url"].removeprefix("file://")
+            for section in self._config.sections()
+            if section.strip("'").startswith("remote ") and "url" in self._config[section]
+        ]
+        local = [self.root / ".dvc" / url for url in urls if "://" not in url]
+        others = [folder / _LAYOUT for folder in (*local, *self.beside)]
+        return tuple(place for place in (self.cache, *others) if place.is_dir())
+
+    def find(self, digest: str) -> Path | None:
+        """Where an object lies, in the cache before a remote; None where it is not here."""
+        found = (place / digest[:2] / digest[2:] for place in self.places)
+        return next((path for path in found if path.is_file()), None)
 
     def path(self, digest: str) -> Path:
         """Where an object lies in the cache."""
@@ -39,10 +66,13 @@ class Objects:
 
     def members(self, digest: str) -> dict[str, str]:
         """What a directory object lists: path to object; nothing where it is not here."""
-        path = self.path(digest)
-        if not digest.endswith(_DIRECTORY) or not path.is_file():
+        path = self.find(digest) if digest.endswith(_DIRECTORY) else None
+        if path is None:
             return {}
-        return {entry["relpath"]: entry["md5"] for entry in json.loads(path.read_bytes())}
+        try:
+            return {entry["relpath"]: entry["md5"] for entry in json.loads(path.read_bytes())}
+        except (ValueError, KeyError, TypeError):
+            return {}  # damaged: what it lists is not here
 
     def closure(self, digests: Iterable[str]) -> set[str]:
         """These objects and what their directories list."""
@@ -117,7 +147,6 @@ class Objects:
 
     def drop_from_remotes(self, digests: Iterable[str]) -> dict[str, int]:
         """Removes objects from every remote that is configured; returns how many, by remote."""
-        import contextlib
         import logging
 
         from dvc.repo import Repo

@@ -127,6 +127,21 @@ def load_project(start: Path | None = None, overrides: Mapping[str, str] | None 
     return Project(root, declarations, profiles)
 
 
+def load_profiles(start: Path | None = None) -> Project:
+    """The project with its profiles alone: what proof asks of it, whatever is declared today.
+
+    A profile that cannot be read, or whose events cannot, is left out: it grants nothing.
+    """
+    root = find_root(start)
+    profiles, problems = _read_profiles(root)
+    grave = ("/profile.yaml", "/events/", "/tests/")
+    damaged = {
+        p.place.path.split("/")[1] for p in problems if any(g in p.place.path for g in grave)
+    }
+    sound = {name: profile for name, profile in profiles.items() if name not in damaged}
+    return Project(root, {}, sound)
+
+
 def declaration_files(folder: Path) -> Iterator[Path]:
     """Every file that lies where declarations do; folders in it only group them for a reader."""
     for path in sorted(folder.glob("*")):

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from registry.artifact import FILES
-from registry.impact import Touched, artifacts_on, manifests
+from registry.impact import Touched, artifacts_on
+from registry.known import manifest_paths
 
 _NAMES = ("id", "item", "row_id")
 _FROM = ("parents", "caused_by")
@@ -40,7 +41,7 @@ def readers(root: Path, community: str, after: Mapping[str, str]) -> list[Touche
         community: The profile.
         after: For each table the digest that it has without the row.
     """
-    known = [json.loads(path.read_bytes()) for path in manifests(root)]
+    known = [json.loads(path.read_bytes()) for path in manifest_paths(root)]
     by_content = {(data["node"], data["content"]): data for data in known}
 
     def read(data: Mapping[str, Any]) -> bool:

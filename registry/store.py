@@ -241,10 +241,16 @@ class Records:
 
     def entry(self, node: Node) -> dict[str, Any] | None:
         """The lock entry of a node, if it has one."""
-        if node.community not in self._locks:
-            lock = _load_lock(self._root / lock_path(node.community))
-            self._locks[node.community] = lock.get("stages") or {}
-        entry = self._locks[node.community].get(node.name)
+        return self.entry_of(node.id)
+
+    def entry_of(self, node_id: str) -> dict[str, Any] | None:
+        """The lock entry of a node by its id, declared or not."""
+        name, _, community = node_id.partition("@")
+        key = community or None
+        if key not in self._locks:
+            lock = _load_lock(self._root / lock_path(key))
+            self._locks[key] = lock.get("stages") or {}
+        entry = self._locks[key].get(name)
         return entry if isinstance(entry, dict) else None
 
     def manifest_of(self, node: Node) -> str | None:

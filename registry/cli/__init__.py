@@ -24,10 +24,13 @@ from registry.cli import (
     reading,
     recipes,
     releasing,
+    remotes,
+    reproducing,
     runs,
     site,
     stewarding,
     testing,
+    tracing,
 )
 from registry.errors import ChorusError, ExitCode, refused_by_machine
 
@@ -58,6 +61,9 @@ for module in (
     asking,
     releasing,
     lineage,
+    tracing,
+    reproducing,
+    remotes,
     profiles,
     leaving,
     objecting,

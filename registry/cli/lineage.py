@@ -1,28 +1,31 @@
-"""`chorus lineage`: from weights back to survey figures and the permission they rest on."""
+"""`chorus lineage`: from weights back to survey figures and permissions, and the way down again."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from registry.cli.output import Json, print_json, print_rows
-from registry.cli.reading import load
-from registry.errors import ExitCode
+from registry.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from registry.explain import Standing
     from registry.graph import Graph
+    from registry.ground import Ground
     from registry.lineage import Branch, Verification
 
-_lineage = typer.Typer(help="Trace and verify what an artifact was made from.")
+lineage_app = typer.Typer(help="Trace and verify what an artifact was made from, and what from it.")
 _WIDE = 400
 """Columns where no terminal sets them: a line is never broken for a program that reads it."""
 _MEANING = {
     "verified": "every byte on the way is what the records say",
     "unrecorded": "whole, but not covered by a record; `chorus make` records it",
+    "unsigned": "every byte is what the records say, but nobody signed it",
     "erased": "what is still here is what the records say; some of it was erased by a withdrawal",
     "ended": "every byte is what the records say, but a permission has ended",
     "broken": "bytes differ from what the records say",
@@ -30,6 +33,7 @@ _MEANING = {
 _EXIT = {
     "verified": ExitCode.OK,
     "unrecorded": ExitCode.CHECKS_FAILED,
+    "unsigned": ExitCode.CHECKS_FAILED,
     "erased": ExitCode.REFUSED,
     "ended": ExitCode.REFUSED,
     "broken": ExitCode.INTEGRITY,
@@ -38,33 +42,93 @@ _EXIT = {
 
 def register(app: typer.Typer) -> None:
     """Adds this module's commands."""
-    app.add_typer(_lineage, name="lineage", rich_help_panel="Trace")
+    app.add_typer(lineage_app, name="lineage", rich_help_panel="Trace")
 
 
 Target = Annotated[str, typer.Argument(help="A node, or a release such as name@v1.0.0.")]
+Rev = Annotated[
+    str | None, typer.Option("--rev", help="As this Git revision records it, not as it lies here.")
+]
+Objects = Annotated[
+    list[Path] | None,
+    typer.Option("--objects", help="Another folder with DVC's objects: a cache, or a remote."),
+]
 
 
-@_lineage.command()
-def show(target: Target, json: Json = False) -> None:
+@contextlib.contextmanager
+def standing(objects: list[Path] | None = None, target: str = "") -> Iterator[Graph]:
+    """The project with its profiles alone, so that proof asks for no installed method.
+
+    In a bare clone it is a temporary checkout of its `HEAD`, with the release that is asked about.
+    """
+    from registry.checkout import is_bare, restore_content, temporary_checkout, use_objects
+    from registry.graph import Graph
+    from registry.ground import Revision
+    from registry.project import load_profiles
+    from registry.release import parse_name
+    from registry.remotes import restore_release
+
+    places = [place.resolve() for place in objects or []]
+    if not is_bare(Path.cwd()):
+        yield Graph(load_profiles(), {})
+        return
+    with temporary_checkout(Path.cwd()) as root:
+        use_objects(root, places)
+        restore_content(root, Revision(root, "HEAD"))
+        if name := parse_name(target):
+            restore_release(root, name)
+        yield Graph(load_profiles(root), {})
+
+
+def ground_of(
+    graph: Graph, target: str, rev: str | None = None, objects: list[Path] | None = None
+) -> tuple[Ground, str]:
+    """Where a walk from a node or a release reads, and the node that it starts from."""
+    from registry import git
+    from registry.artifact import Hasher
+    from registry.ground import Revision, WorkingTree
+    from registry.release import parse_name, read_statement
+
+    root, beside = graph.project.root, tuple(objects or ())
+    if name := parse_name(target):
+        if rev is not None:
+            raise UsageError("a release is a revision already", where=target, mend="drop --rev")
+        statement, commit = read_statement(root, name)
+        return Revision(root, commit, name.folder, beside), statement.node
+    if rev is not None:
+        return Revision(root, git.commit_of(root, rev), "", beside), target
+    ground = WorkingTree(graph, Hasher(None))
+    return ground, target if ground.manifest(target) else _declared(graph, target)
+
+
+def _declared(graph: Graph, target: str) -> str:
+    """A node that lies nowhere: one that was erased, is not made yet, or does not exist."""
+    from registry.cli.reading import load
+    from registry.tombstones import Tombstones
+
+    if Tombstones(graph.project.root).manifest(target):
+        return target
+    return load().node(target).id
+
+
+@lineage_app.command()
+def show(target: Target, rev: Rev = None, objects: Objects = None, json: Json = False) -> None:
     """Print the tree from an artifact or a release to survey figures and permissions."""
-    branch = trace_target(load(), target)
+    with standing(objects) as graph:
+        branch = trace_target(graph, target, rev, objects)
     if json:
         print_json(lineage=branch.to_json())
     else:
         print_tree(branch)
 
 
-def trace_target(graph: Graph, target: str) -> Branch:
-    """The tree below a node as it lies here, or below a release as its tag records it."""
-    from registry.artifact import Hasher
-    from registry.ground import Revision, WorkingTree
+def trace_target(
+    graph: Graph, target: str, rev: str | None = None, objects: list[Path] | None = None
+) -> Branch:
+    """The tree below a node as it lies here or at a revision, or below a release."""
     from registry.lineage import trace
-    from registry.release import parse_name, read_statement
 
-    if name := parse_name(target):
-        statement, commit = read_statement(graph.project.root, name)
-        return trace(Revision(graph.project.root, commit, name.folder), statement.node)
-    return trace(WorkingTree(graph, Hasher(None)), graph.node(target).id)
+    return trace(*ground_of(graph, target, rev, objects))
 
 
 def print_tree(branch: Branch) -> None:
@@ -96,10 +160,11 @@ def _tree(branch: Branch, seen: set[str], into: Tree | None = None) -> Tree:
     return tree
 
 
-@_lineage.command()
-def verify(target: Target, json: Json = False) -> None:
+@lineage_app.command()
+def verify(target: Target, rev: Rev = None, objects: Objects = None, json: Json = False) -> None:
     """Hash everything on the way anew; exits 3 naming file and hop where a byte is changed."""
-    result = walk(load(), target)
+    with standing(objects, target) as graph:
+        result = walk(graph, target, rev, objects)
     if not json:
         raise typer.Exit(print_verification(result))
     hops = [
@@ -110,43 +175,18 @@ def verify(target: Target, json: Json = False) -> None:
     raise typer.Exit(_EXIT[result.verdict])
 
 
-@_lineage.command()
-def explain(
-    row: Annotated[str, typer.Argument(help="A row's id, as in a column `row_id`.")],
-    json: Json = False,
-) -> None:
-    """Say where a row stands, why it was left out, and what was made from it."""
-    from registry.explain import explain
-
-    found = explain(load(), row)
-    if json:
-        print_json(row=row, standings=[one.to_json() for one in found])
-    else:
-        print_rows([_standing(one, row) for one in found])
-
-
-def _standing(one: Standing, row: str) -> tuple[str, ...]:
-    place = f"{one.node}: {one.table}"
-    if one.row != row:
-        return "made from it", place, one.row
-    if not one.reason:
-        return "in", place, f"made from {', '.join(one.parents)}" if one.parents else ""
-    score = "" if one.score is None else f", score {one.score:.3g}"
-    cause = f", because of {one.caused_by}" if one.caused_by not in ("", row) else ""
-    return "left out", place, f"{one.reason}{score}{cause}"
-
-
-def walk(graph: Graph, target: str) -> Verification:
-    """Verifies a node as it lies here, or a release as its tag records it."""
-    from registry.artifact import Hasher
-    from registry.ground import WorkingTree
+def walk(
+    graph: Graph, target: str, rev: str | None = None, objects: list[Path] | None = None
+) -> Verification:
+    """Verifies a node as it lies here or at a revision, or a release as its tag records it."""
     from registry.lineage import verify
     from registry.release import parse_name
     from registry.release_proof import verify_release
 
     if name := parse_name(target):
         return verify_release(graph, name)
-    return verify(WorkingTree(graph, Hasher(None)), graph, graph.node(target).id)
+    ground, node = ground_of(graph, target, rev, objects)
+    return verify(ground, graph, node)
 
 
 def print_verification(result: Verification) -> ExitCode:

@@ -24,13 +24,13 @@ from registry.artifact import (
     SourceEntry,
     canonical_json,
     content_digest,
-    count_rows,
     digest_of,
     exchange,
     sha256_file,
     write_atomically,
 )
 from registry.errors import ExitCode, IntegrityError, MethodError
+from registry.row_counts import count_rows
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

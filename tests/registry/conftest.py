@@ -1,0 +1,33 @@
+"""A toy project with a release, made once and copied for each test."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Folder
+
+NODE, TAG = "count@age-22-34", "count/age-22-34@v1.0.0"
+
+
+@pytest.fixture(scope="session")
+def _released_template(_toy_template: Folder, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    root = tmp_path_factory.mktemp("released") / "project"
+    shutil.copytree(_toy_template.root, root, symlinks=True)
+    folder = Folder(root, _toy_template.env)
+    folder.chorus("make", NODE, "--upstream")
+    folder.run("git", "add", "--all")
+    folder.run("git", "commit", "--quiet", "--message", "made")
+    toy = ("--override", "A toy: it counts, and answers nobody.", "--by", "maintainer:7")
+    folder.chorus("release", NODE, "--version", "1.0.0", *toy)
+    return folder
+
+
+@pytest.fixture
+def released_toy(_released_template: Folder, tmp_path: Path) -> Folder:
+    """A project whose model of one group is made, recorded, committed and released."""
+    root = tmp_path / "project"
+    shutil.copytree(_released_template.root, root, symlinks=True)
+    return Folder(root, _released_template.env)
