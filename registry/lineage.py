@@ -20,7 +20,7 @@ from registry.status import compare_files
 from registry.store import lock_path, md5
 from registry.tombstones import Tombstones
 
-HopState = Literal["verified", "unrecorded", "ended", "erased", "broken"]
+HopState = Literal["verified", "unsigned", "unrecorded", "ended", "erased", "broken"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,9 @@ class Verification:
     @property
     def verdict(self) -> HopState:
         """The gravest state of any hop."""
-        order: tuple[HopState, ...] = ("broken", "erased", "ended", "unrecorded", "verified")
+        order: tuple[HopState, ...] = (
+            "broken", "erased", "ended", "unrecorded", "unsigned", "verified",
+        )  # fmt: skip
         states = {hop.state for hop in self.hops}
         return next(state for state in order if state in states)
 

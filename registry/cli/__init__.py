@@ -13,7 +13,9 @@ import typer
 from registry.cli import (
     adopting,
     asking,
+    cards,
     demo,
+    keys,
     leaving,
     lineage,
     making,
@@ -25,6 +27,7 @@ from registry.cli import (
     releasing,
     runs,
     site,
+    stages,
     stewarding,
     testing,
 )
@@ -54,7 +57,10 @@ for module in (
     making,
     recipes,
     asking,
+    cards,
     releasing,
+    stages,
+    keys,
     lineage,
     profiles,
     leaving,
