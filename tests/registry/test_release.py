@@ -27,7 +27,9 @@ def commit(folder: Folder) -> None:
 
 
 def release(folder: Folder, *more: str, expect: int = 0, version: str = "1.0.0") -> str:
-    done = folder.chorus("release", NODE, "--version", version, *TOY, *more, expect=expect)
+    signed = ("--sign-with", str(folder.root.parent / "key.pem"))
+    asked = ("release", NODE, "--version", version, *TOY, *signed, *more)
+    done = folder.chorus(*asked, expect=expect)
     return done.out + done.err
 
 
@@ -37,8 +39,11 @@ def tags(folder: Folder) -> list[str]:
 
 @pytest.fixture
 def made(toy: Folder) -> Folder:
-    """A model that is made, recorded and committed."""
+    """A model that is made, recorded and committed, in a project that trusts a key."""
     toy.chorus("make", NODE, "--upstream")
+    key = toy.root.parent / "key.pem"
+    toy.chorus("key", "new", str(key), "--no-passphrase")
+    toy.chorus("key", "trust", f"{key}.pub", "--name", "amina")
     commit(toy)
     return toy
 
@@ -61,7 +66,11 @@ def test_it_is_an_annotated_tag_on_a_commit_with_card_statement_and_manifests(
     assert kept == [
         "releases/.gitignore",
         f"{FOLDER}/README.md",
+        f"{FOLDER}/bom.cdx.json",
+        f"{FOLDER}/croissant.json",
         *(f"{FOLDER}/lineage/{node}.json" for node in (NODE, "letters@age-22-34", "words")),
+        f"{FOLDER}/model.sig",
+        f"{FOLDER}/provenance.intoto.json",
         f"{FOLDER}/release.json",
     ]
     assert released.run("git", "status", "--porcelain").out == ""
@@ -145,7 +154,8 @@ def test_a_stale_model_is_not_released(made: Folder) -> None:
 
 def test_a_model_that_was_not_made_is_not_released(toy: Folder) -> None:
     commit(toy)
-    refused(toy, "count@age-22-34 is missing", 2)
+    done = toy.chorus("release", NODE, "--version", "1.0.0", *TOY, expect=2)
+    assert "count@age-22-34 is missing" in done.out
 
 
 def test_an_unrecorded_model_is_not_released(made: Folder) -> None:
@@ -262,7 +272,8 @@ def test_a_release_that_was_cut_off_is_finished_by_the_same_command(made: Folder
 
 
 def test_two_releases_of_one_version_at_once_make_one(made: Folder) -> None:
-    started = [made.start("release", NODE, "--version", "1.0.0", *TOY) for _ in range(2)]
+    signed = ("--sign-with", str(made.root.parent / "key.pem"))
+    started = [made.start("release", NODE, "--version", "1.0.0", *TOY, *signed) for _ in range(2)]
     ends = [process.communicate(timeout=120) for process in started]
     assert sorted(process.returncode for process in started) == [0, 2], ends
     assert tags(made) == [TAG]
@@ -328,11 +339,21 @@ def test_a_byte_flipped_in_dvcs_cache_is_found(released: Folder) -> None:
 
 
 def test_an_extra_and_a_missing_file_are_found(released: Folder) -> None:
-    (released.root / FOLDER / "counts.json").unlink()
+    (released.root / FOLDER / "croissant.json").unlink()
     (released.root / FOLDER / "model.pkl").write_bytes(b"\x80")
     out = released.chorus("lineage", "verify", TAG, expect=3).out
-    assert "counts.json is missing" in out
+    assert "croissant.json is missing" in out
     assert "model.pkl is not in the statement" in out
+
+
+def test_a_clone_without_weights_is_verified_from_what_dvc_keeps(released: Folder) -> None:
+    (released.root / FOLDER / "counts.json").unlink()
+    out = released.chorus("lineage", "verify", TAG).out
+    assert "the model's 1 files are not in it; they were read as DVC keeps them" in out
+    shutil.rmtree(released.root / "data")
+    shutil.rmtree(released.root / ".dvc/cache")
+    out = released.chorus("lineage", "verify", TAG, expect=3).out
+    assert f"{FOLDER}/counts.json is missing" in out
 
 
 def test_a_permission_that_ended_since_is_said(released: Folder) -> None:
