@@ -20,6 +20,9 @@ from registry.release import Name, parse_name
 
 Stage = Literal["candidate", "production", "deprecated", "retired"]
 """What becomes of a release: it is tried, relied on, no longer advised, no longer to be used."""
+Promotion = Literal["candidate", "production"]
+PROMOTIONS: tuple[Promotion, ...] = ("candidate", "production")
+"""Stages of which a name has one version at a time."""
 _STAGED = re.compile(r"(?P<name>[a-z0-9/-]+)#(?P<stage>[a-z]+)(?P<lost>!?)#(?P<count>[0-9]+)")
 _FORMAT = "%(refname:strip=2)%00%(*objectname)%00%(objectname)%00%(contents:subject)"
 
@@ -105,6 +108,11 @@ def _told(name: Name, why: str) -> Iterator[None]:
         ) from error
 
 
+def _same_name(given: Mapping[str, Any], release: str) -> list[str]:
+    name = release.rpartition("@")[0]
+    return [other for other in given if other.rpartition("@")[0] == name]
+
+
 def _split(listed: str) -> Iterator[list[str]]:
     return (line.split("\0") for line in listed.splitlines())
 
@@ -124,7 +132,11 @@ def standings(root: Path) -> dict[str, Standing]:
         release = versions.get((found["name"], commits[found[0]]))
         if release is not None:
             stages = given.setdefault(release, {})
-            stages.pop(found["stage"], None)
+            # As GTO has it, one version of a name is in production: the one that came last.
+            shared = found["stage"] in PROMOTIONS and not found["lost"]
+            alike = _same_name(given, release) if shared else [release]
+            for one in alike:
+                given[one].pop(found["stage"], None)
             if not found["lost"]:
                 stages[found["stage"]] = subject
     return {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from registry import git
 from registry.artifact import one_at_a_time
@@ -19,10 +18,17 @@ from registry.notices import add_notice
 from registry.release import Name, read_statement
 from registry.release_checklist import Check
 from registry.release_proof import verify_release
-from registry.release_tags import Stage, Standing, give_stage, standings, take_stage
+from registry.release_tags import (
+    PROMOTIONS,
+    Promotion,
+    Stage,
+    Standing,
+    give_stage,
+    standings,
+    take_stage,
+)
 from registry.release_terms import terms
 
-Promotion = Literal["candidate", "production"]
 _SENTENCES = {
     "candidate": "is a candidate: it is being tried",
     "production": "is in production: it is the one to rely on",
@@ -75,7 +81,8 @@ def set_stage(root: Path, name: Name, stage: Stage, by: Sequence[str], reason: s
     read_statement(root, name)
     done = []
     with one_at_a_time(root, "release"):
-        if standings(root).get(name.tag, Standing()).stages[:1] == (stage,):
+        held = standings(root).get(name.tag, Standing()).stages
+        if held[:1] == (stage,):
             raise UsageError(
                 f"{name.tag} {_SENTENCES[stage]} already", mend="see `chorus releases`"
             )
@@ -85,6 +92,8 @@ def set_stage(root: Path, name: Name, stage: Stage, by: Sequence[str], reason: s
             add_notice(card, said, retired=stage == "retired")
             commit = git.commit_files(root, [relative(card, root)], f"{name.tag} is {stage}")
             done.append(f"wrote that on its card{f', committed as {commit}' if commit else ''}")
+            for promotion in (one for one in PROMOTIONS if one in held):
+                take_stage(root, name, promotion, f"{stage}: {reason}")
         give_stage(root, name, stage, f"{reason} (by {', '.join(by)})")
     return [*done, f"{name.tag} {_SENTENCES[stage]}"]
 

@@ -14,7 +14,7 @@ from registry.errors import UsageError
 
 if TYPE_CHECKING:
     from registry.release import Name
-    from registry.stages import Promotion
+    from registry.release_tags import Promotion
 
 _Release = Annotated[str, typer.Argument(help="A release, such as name@v1.0.0.")]
 _Stage = Annotated[str, typer.Option(help="`candidate` or `production`.")]

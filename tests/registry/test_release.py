@@ -197,6 +197,40 @@ def test_an_ended_permission_is_not_released(made: Folder) -> None:
     refused(made, "it expired on 2026-01-01", 4)
 
 
+def test_a_source_whose_terms_the_licence_drops_is_not_released(made: Folder) -> None:
+    profile = made.root / "value_profiles/age-22-34/profile.yaml"
+    text = profile.read_text()
+    head, sources, rest = text.partition("sources:")
+    assert "licence: CC-BY-4.0" in rest
+    profile.write_text(
+        head + sources + rest.replace("licence: CC-BY-4.0", "licence: CC-BY-NC-4.0", 1)
+    )
+    commit(made)
+    refused(made, "(source of age-22-34) is under CC-BY-NC-4.0, which asks for NC", 4)
+
+
+def test_a_key_that_the_project_does_not_trust_signs_nothing(made: Folder) -> None:
+    other = made.root.parent / "other.pem"
+    made.chorus("key", "new", str(other), "--no-passphrase")
+    asked = ("release", NODE, "--version", "1.0.0", *TOY)
+    done = made.chorus(*asked, "--sign-with", str(other), expect=4)
+    assert "run `chorus key trust other.pub --name NAME`, and commit it" in done.out
+    done = made.chorus(*asked, "--sign-with", str(other), "--keyless", expect=2)
+    assert "sign with a key or without one" in done.err
+    assert tags(made) == []
+
+
+def test_without_a_key_it_is_released_and_shown_as_unsigned(made: Folder) -> None:
+    done = made.chorus("release", NODE, "--version", "1.0.0", *TOY)
+    assert "nobody signs it: it is unsigned" in done.out
+    assert "it is shown as unsigned" in done.err
+    done = made.chorus("lineage", "verify", TAG, expect=1)
+    assert done.out.startswith("unsigned: every byte is what the records say, but no trusted key")
+    assert "unsigned" in made.chorus("releases").out
+    done = made.chorus("release", "verify", FOLDER, expect=1)
+    assert done.out.startswith("unsigned")
+
+
 def test_a_suspended_profile_is_not_released(made: Folder) -> None:
     event = made.root / "value_profiles/age-22-34/events/0003-suspended.yaml"
     event.write_text(

@@ -314,7 +314,9 @@ def test_what_is_reached_needs_no_word_and_takes_none(made: Folder) -> None:
     card = (made.root / f"releases/count/{YOUNG}/1.0.0/README.md").read_text()
     assert "## What its community demands of it" in card
     assert "Released although" not in card
-    assert "what age-22-34 demands of a model" in made.chorus("lineage", "verify", TAG, expect=1).out
+    assert (
+        "what age-22-34 demands of a model" in made.chorus("lineage", "verify", TAG, expect=1).out
+    )
 
 
 def test_an_altered_word_is_found(made: Folder) -> None:
