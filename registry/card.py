@@ -8,29 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.artifact import Manifest, canonical_json, sha256_file
+from registry.better_served import Served, better_served
 from registry.declaration import Declaration
 from registry.graph import Graph, Node
+from registry.group_spread import Spread, spread_of
 from registry.measured import evaluations_of, met
 from registry.profile import ValueProfile
 from registry.profile_folder import Profile
+from registry.profile_words import OUT_OF_SCOPE, SPEAKS
 from registry.results import Result, in_tables, read_results
 from registry.status import status
 from registry.tested import Tested, tested
 from registry.thresholds import Judged, SetAside
 
-SPEAKS = {
-    "self-described": "Written or approved by a body that answers to its members.",
-    "survey-population": (
-        "Estimates what survey respondents answered. Nobody who answered has endorsed this model; "
-        "it speaks for no one."
-    ),
-    "opinion-cluster": (
-        "Estimates how a cluster of voters voted. Nobody who voted has endorsed this model; it "
-        "speaks for no one."
-    ),
-}
-"""For whom figures about a profile of each kind speak."""
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>|#!~$])")
+_SHARED = "card-parts.md.j2"
+"""What cards of models and of datasets share."""
 _LICENCES = {"apache-2.0", "mit", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0", "bsd-3-clause"}
 """Licences that a model hub knows by the small form of their SPDX name."""
 
@@ -43,7 +36,9 @@ class Card:
     node: Node
     name: str
     version: str
+    """Its version; empty for a model that is not released."""
     released_on: str
+    """The day of the release; empty where there is none."""
     manifests: Mapping[str, Manifest]
     """The manifest of the node and of everything that it was made from."""
     judged: Sequence[Judged] = ()
@@ -77,6 +72,23 @@ class Card:
             if profile.tests.rows
         ]
 
+    @property
+    def spreads(self) -> list[tuple[Profile, Spread]]:
+        """What its people's questionnaires say of each group beside the others."""
+        found = [(profile, spread_of(self.graph, profile)) for profile in self.profiles]
+        return [(profile, spread) for profile, spread in found if spread is not None]
+
+    @property
+    def served(self) -> list[Served]:
+        """How many of its people it serves better and worse than one model for all."""
+        return better_served(self.graph, self.node, self.manifests[self.node.id].content)
+
+    @property
+    def limits(self) -> list[str]:
+        """What the methods of the models on the way say that a reader must know."""
+        models = [n for n in self.graph.upstream([self.node]) if n.declaration.kind == "model"]
+        return list(dict.fromkeys(limit for n in models for limit in n.declared.method.limits))
+
     def _measured(self) -> Iterator[Result]:
         content = self.manifests[self.node.id].content
         for node in evaluations_of(self.graph, self.node):
@@ -91,40 +103,58 @@ def plain(value: object) -> str:
 
 def write_card(card: Card) -> str:
     """The card: front matter that model hubs read, then the text."""
-    from importlib.resources import files
-
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(  # noqa: S701 - Markdown: `plain` escapes what strangers wrote
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters["plain"] = plain
-    environment.filters["tojson"] = lambda value: canonical_json(value).decode().replace("`", "'")
-    template = (files("registry") / "templates" / "model-card.md.j2").read_text(encoding="utf-8")
-    text = environment.from_string(template).render(
+    text = render(
+        "model-card.md.j2",
         card=card,
         manifest=card.manifests[card.node.id],
-        speaks=SPEAKS,
-        absent=_absent(card),
+        absent=absent(card.graph, card.node),
         chain=_chain(card),
         datasets=[m for m in card.manifests.values() if m.kind == "dataset"],
         results=in_tables(card.results),
         tests=card.tested,
         manifest_digest=sha256_file(card.graph.artifact(card.node).manifest),
-        limits=list(dict.fromkeys(_limits(card))),
-        warnings=list(_warnings(card.manifests.values())),
+        warnings=list(warnings_of(card.manifests.values())),
     )
     return f"---\n{_front_matter(card)}\n---\n\n{text}"
+
+
+def render(template: str, **values: Any) -> str:
+    """A template of a card, filled; a value that it asks for and nobody gives is an error."""
+    from importlib.resources import files
+
+    from jinja2 import DictLoader, Environment, StrictUndefined
+
+    folder = files("registry") / "templates"
+    environment = Environment(  # noqa: S701 - Markdown: `plain` escapes what strangers wrote
+        loader=DictLoader(
+            {name: (folder / name).read_text(encoding="utf-8") for name in (template, _SHARED)}
+        ),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["plain"] = plain
+    environment.filters["tojson"] = lambda value: canonical_json(value).decode().replace("`", "'")
+    environment.globals |= {"speaks": SPEAKS, "out_of_scope": OUT_OF_SCOPE}
+    return environment.get_template(template).render(**values)
+
+
+def licence_data(licence: str) -> dict[str, Any]:
+    """A licence as the front matter of a card names it."""
+    spdx = licence.lower()
+    return {"license": spdx} if spdx in _LICENCES else {"license": "other", "license_name": spdx}
+
+
+def languages_of(profiles: Sequence[Profile]) -> list[str] | None:
+    """The languages of some profiles' material, as model hubs name them."""
+    return sorted({tag.split("-")[0] for p in profiles for tag in p.profile.languages}) or None
 
 
 def _front_matter(card: Card) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     manifest, profiles = card.manifests[card.node.id], card.profiles
-    spdx = manifest.licence.lower()
-    licence: dict[str, Any] = {"license": spdx}
-    if spdx not in _LICENCES:
-        licence = {"license": "other", "license_name": spdx}
     results = [
         EvalResult(
             task_type="other",
@@ -136,13 +166,12 @@ def _front_matter(card: Card) -> str:
         for r in card.results
     ]
     data = ModelCardData(
-        **licence,
-        language=sorted({tag.split("-")[0] for p in profiles for tag in p.profile.languages})
-        or None,
+        **licence_data(manifest.licence),
+        language=languages_of(profiles),
         library_name="transformers",
         pipeline_tag="text-generation",
         tags=["chorus", "pluralistic-alignment", manifest.method.name],
-        model_name=f"{card.name} {card.version}",
+        model_name=f"{card.name} {card.version}".strip(),
         eval_results=results or None,
     )
     text: str = data.to_yaml()
@@ -153,10 +182,10 @@ def _profile(profiles: Sequence[Profile], community: str) -> str:
     return next((p.profile.name for p in profiles if p.id == community), community)
 
 
-def _absent(card: Card) -> list[ValueProfile]:
-    """Profiles of the project on which the model does not rest."""
-    present = {profile.id for profile in card.profiles}
-    return [p.profile for key, p in card.graph.project.profiles.items() if key not in present]
+def absent(graph: Graph, node: Node) -> list[ValueProfile]:
+    """Profiles of the project on which a node does not rest."""
+    present = graph.permissions(node)
+    return [p.profile for key, p in graph.project.profiles.items() if key not in present]
 
 
 def _chain(card: Card) -> list[tuple[Declaration, Manifest]]:
@@ -168,14 +197,8 @@ def _chain(card: Card) -> list[tuple[Declaration, Manifest]]:
     ]
 
 
-def _limits(card: Card) -> Iterator[str]:
-    """What the methods of the models on the way say that a reader must know."""
-    for node in card.graph.upstream([card.node]):
-        if node.declaration.kind == "model":
-            yield from node.declared.method.limits
-
-
-def _warnings(manifests: Iterable[Manifest]) -> Iterator[str]:
+def warnings_of(manifests: Iterable[Manifest]) -> Iterator[str]:
+    """Expectations of severity warning that something on the way does not meet."""
     for manifest in manifests:
         for check in manifest.checks:
             if not check.success:

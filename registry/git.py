@@ -161,6 +161,13 @@ def unclean(root: Path) -> list[str]:
     return [entry[3:].removeprefix(prefix) for entry in entries if entry]
 
 
+def shares(path: Path) -> bool:
+    """Whether a file lies in a Git repository that would take it up."""
+    if ask(path.parent, "rev-parse", "--is-inside-work-tree") != "true":
+        return False
+    return _run(path.parent, ("check-ignore", "--quiet", "--", path.name)).returncode != 0
+
+
 def require_identity(root: Path) -> None:
     """Raises UsageError where Git knows no author."""
     if not ask(root, "config", "user.email") or not ask(root, "config", "user.name"):

@@ -44,3 +44,9 @@ def held_back(licence: str, uses: Iterable[Use]) -> Message | None:
 def dropped(declared: str, source: str) -> str:
     """The conditions of a source's licence that a declared one lacks, like `NC, SA`."""
     return ", ".join(sorted(conditions(source) - conditions(declared)))
+
+
+def licence_url(licence: str) -> str:
+    """Where a licence is read: the SPDX page of a name that is one, the name otherwise."""
+    is_spdx = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", licence) and licence != "none-granted"
+    return f"https://spdx.org/licenses/{licence}.html" if is_spdx else licence

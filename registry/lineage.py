@@ -24,7 +24,7 @@ from registry.terms_then import relied_on
 from registry.tombstones import Tombstones
 
 HopState = Literal["verified", "unrecorded", "unsigned", "ended", "erased", "broken"]
-"""In the order of gravity; `unsigned` is what was released before releases were signed."""
+"""In the order of gravity; no key that is trusted vouches for what is `unsigned`."""
 
 
 @dataclass(frozen=True)

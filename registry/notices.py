@@ -47,3 +47,10 @@ def is_retired(card: Path) -> bool:
     """Whether a release carries a notice that retires it."""
     found = _SAID.search(card.read_text(encoding="utf-8")) if card.is_file() else None
     return found is not None and _RETIRED in found[1]
+
+
+def said_since(card: Path) -> list[str]:
+    """What was added on top of a release's card, a line each."""
+    found = _SAID.search(card.read_text(encoding="utf-8")) if card.is_file() else None
+    lines = found[1].splitlines() if found else []
+    return [line.removeprefix("> ").replace("**", "") for line in lines if len(line) > 1]

@@ -1,52 +1,27 @@
-"""Releases: a version of a model, with its card, statement, commit and tag.
+"""Releases: a version of a model, its name, and its statement as Git holds it at its tag.
 
 A release is an annotated Git tag made with GTO on a commit that holds the card, the statement and
 the manifest of everything that the model was made from. The weights lie beside them in the release
 folder, in the form that `from_pretrained` reads; Git keeps their digests, not their bytes.
-
-Order matters where a process may die: the folder appears whole, then the commit, then the tag. A
-release without a tag is none, and running the command again finishes it.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from registry import git
-from registry.artifact import (
-    FileEntry,
-    Hasher,
-    Manifest,
-    canonical_json,
-    one_at_a_time,
-    parse_manifest,
-    sync_tree,
-    write_atomically,
-)
-from registry.card import Card, write_card
-from registry.consent import today
-from registry.errors import ChorusError, IntegrityError, RefusedError, UsageError
-from registry.graph import Graph, Node
+from registry.artifact import FileEntry
+from registry.errors import IntegrityError, UsageError
+from registry.graph import Node
 from registry.notices import is_retired
 from registry.thresholds import Judged, SetAside
 from registry.typed import Frozen
 
 RELEASES = "releases"
 STATEMENT = "release.json"
-_IGNORED = """\
-# Weights are copies of what DVC tracks. The record is the card, the statement and the manifests.
-*
-!.gitignore
-!*/
-!README.md
-!release.json
-!**/lineage/*.json
-"""
 _VERSION = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 _NAMED = re.compile(r"(?P<name>[a-z0-9/-]+)@v?(?P<version>[0-9]+\.[0-9]+\.[0-9]+)")
 
@@ -54,8 +29,8 @@ _NAMED = re.compile(r"(?P<name>[a-z0-9/-]+)@v?(?P<version>[0-9]+\.[0-9]+\.[0-9]+
 class Statement(Frozen):
     """What a release is: `release.json`."""
 
-    schema_version: int = 2
-    """The version of this schema; statements of version 1 judged no thresholds."""
+    schema_version: int = 3
+    """The version of this schema; version 1 judged no thresholds, version 2 was never signed."""
     name: str
     """The model's name among releases: `community-sft/age-22-34`."""
     version: str
@@ -73,7 +48,9 @@ class Statement(Frozen):
     override: SetAside | None = None
     """Whose word released it although it does not reach that."""
     files: tuple[FileEntry, ...]
-    """Every other file of the release folder."""
+    """Every other file of the release folder, but for the signature."""
+    signed_by: str = ""
+    """Fingerprint of the key that signs it, `sigstore` for an identity, or nothing for nobody."""
 
 
 @dataclass(frozen=True)
@@ -101,17 +78,6 @@ class Name:
         return f"{self.name} {self.version}"
 
 
-@dataclass(frozen=True)
-class Made:
-    """What releasing did."""
-
-    folder: Path
-    commit: str | None
-    """The commit that holds the record; None where an earlier attempt had made it."""
-    committed: tuple[str, ...]
-    tag: str
-
-
 def name_of(node: Node, version: str) -> Name:
     """A node's name among releases; raises UsageError on what is no semantic version."""
     if not _VERSION.fullmatch(version):
@@ -134,126 +100,6 @@ def versions(root: Path, name: str) -> list[str]:
     return sorted(found, key=lambda version: [int(part) for part in version.split(".")])
 
 
-def release(
-    graph: Graph,
-    node: Node,
-    name: Name,
-    thresholds: Sequence[Judged] = (),
-    override: SetAside | None = None,
-) -> Made:
-    """Writes the release folder, commits its record and tags it; the checklist must hold.
-
-    Args:
-        graph: The project.
-        node: The model.
-        name: Which version of it.
-        thresholds: What its community demands, as the checklist found it.
-        override: Whose word stands against those that are not reached.
-    """
-    if override is None and any(not one.reached for one in thresholds):
-        raise RefusedError("does not reach what its community demands of it", where=node.id)
-    root = graph.project.root
-    git.require_identity(root)
-    with one_at_a_time(root, "release"):
-        if git.ask(root, "tag", "--list", name.tag):
-            raise UsageError(f"{name.tag} was released a moment ago by another process")
-        folder = root / name.folder
-        _write_folder(graph, node, name, folder, tuple(thresholds), override)
-        write_atomically(root / RELEASES / ".gitignore", _IGNORED.encode())
-        tracked = [f"{RELEASES}/.gitignore", *(f"{name.folder}/{p}" for p in _tracked(folder))]
-        commit = git.commit_files(root, tracked, f"Release {name}")
-        _tag(root, name, node)
-    return Made(folder, commit, tuple(tracked), name.tag)
-
-
-def _write_folder(
-    graph: Graph,
-    node: Node,
-    name: Name,
-    folder: Path,
-    thresholds: tuple[Judged, ...],
-    override: SetAside | None,
-) -> None:
-    """Writes the whole folder beside its place, then moves it there."""
-    scratch = folder.with_name(f".{folder.name}.scratch")
-    shutil.rmtree(scratch, ignore_errors=True)
-    artifact = graph.artifact(node)
-    shutil.copytree(artifact.files, scratch, copy_function=shutil.copyfile)
-    if (scratch / "README.md").exists():
-        raise UsageError("the artifact has a README.md, where the card belongs", where=node.id)
-    manifests = {n.id: graph.artifact(n).manifest.read_bytes() for n in graph.upstream([node])}
-    parsed = {one: parse_manifest(raw, one) for one, raw in manifests.items()}
-    (scratch / "lineage").mkdir()
-    for one, raw in manifests.items():
-        (scratch / "lineage" / f"{one}.json").write_bytes(raw)
-    day = today().isoformat()
-    card = Card(graph, node, name.name, name.version, day, parsed, thresholds, override)
-    (scratch / "README.md").write_text(write_card(card), encoding="utf-8")
-    statement = Statement(
-        name=name.name,
-        version=name.version,
-        node=node.id,
-        released_on=day,
-        content=parsed[node.id].content,
-        manifests={one: Hasher(None).file(scratch / "lineage" / f"{one}.json") for one in parsed},
-        thresholds=thresholds,
-        override=override,
-        files=Hasher(None).tree(scratch),
-    )
-    _require_same(statement, parsed[node.id])
-    content = canonical_json(statement.model_dump(mode="json"), indent=2) + b"\n"
-    (scratch / STATEMENT).write_bytes(content)
-    sync_tree(scratch)
-    shutil.rmtree(folder, ignore_errors=True)
-    scratch.rename(folder)
-
-
-def _require_same(statement: Statement, manifest: Manifest) -> None:
-    """Raises IntegrityError where what was copied is not what the manifest lists."""
-    copied = {entry.path: entry.sha256 for entry in statement.files}
-    for entry in manifest.files:
-        if copied.get(entry.path) != entry.sha256:
-            raise IntegrityError(
-                f"{entry.path} changed while it was copied",
-                where=statement.node,
-                mend="run the same command again",
-            )
-
-
-def _tracked(folder: Path) -> list[str]:
-    """The files of a release that Git keeps."""
-    lineage = sorted(p.relative_to(folder).as_posix() for p in (folder / "lineage").iterdir())
-    return ["README.md", STATEMENT, *lineage]
-
-
-def _tag(root: Path, name: Name, node: Node) -> None:
-    import logging
-
-    from gto.api import register
-    from gto.exceptions import GTOException
-
-    logging.getLogger("gto").setLevel(logging.ERROR)
-    statement = Hasher(None).file(root / name.folder / STATEMENT)
-    message = f"Release {name} of {node.id}\n\n{name.folder}/{STATEMENT} sha256:{statement}"
-    try:
-        register(
-            git.git(root, "rev-parse", "--show-toplevel"),
-            name.name,
-            "HEAD",
-            version=f"v{name.version}",
-            message=message,
-            author=git.ask(root, "config", "user.name"),
-            author_email=git.ask(root, "config", "user.email"),
-        )
-    except GTOException as error:
-        raise ChorusError(
-            f"GTO could not make the tag: {error}",
-            where=name.tag,
-            why="the release is committed, but without its tag it is none",
-            mend="mend that, then run the same command again",
-        ) from error
-
-
 def read_statement(root: Path, name: Name) -> tuple[Statement, str]:
     """A release's statement as Git holds it at its tag, and the commit."""
     commit = git.ask(root, "rev-parse", "--verify", "--quiet", f"refs/tags/{name.tag}^{{commit}}")
@@ -265,11 +111,27 @@ def read_statement(root: Path, name: Name) -> tuple[Statement, str]:
     raw = git.content(root, commit, path)
     if raw is None:
         raise IntegrityError(f"{path} is not in the commit of the tag", where=name.tag)
+    return parse_statement(raw, path), commit
+
+
+def parse_statement(raw: bytes, where: str) -> Statement:
+    """A statement from its bytes; raises IntegrityError where they are none."""
     try:
-        statement = Statement.model_validate_json(raw)
+        return Statement.model_validate_json(raw)
     except ValueError as error:
-        raise IntegrityError(f"is no statement of a release: {error}", where=path) from None
-    return statement, commit
+        first = str(error).splitlines()[0]
+        raise IntegrityError(f"is no statement of a release: {first}", where=where) from None
+
+
+def read_card(root: Path, name: Name) -> str:
+    """A release's card: with what was added since where it lies here, else as its tag holds it."""
+    _, commit = read_statement(root, name)
+    if name.card(root).is_file():
+        return name.card(root).read_text(encoding="utf-8")
+    raw = git.content(root, commit, f"{name.folder}/README.md")
+    if raw is None:
+        raise IntegrityError("README.md is not in the commit of the tag", where=name.tag)
+    return raw.decode()
 
 
 def listing(root: Path) -> list[dict[str, Any]]:
@@ -289,6 +151,7 @@ def listing(root: Path) -> list[dict[str, Any]]:
                 "released_on": statement.released_on,
                 "commit": commit[:10],
                 "content": statement.content,
+                "signed_by": statement.signed_by,
                 "retired": is_retired(name.card(root)),
             }
         )

@@ -21,12 +21,15 @@ from registry.ground import WorkingTree
 from registry.licences import dropped
 from registry.lineage import verify
 from registry.release import RELEASES, Name
+from registry.release_keys import PublicKey, trusted
 from registry.release_terms import terms
 from registry.status import Status, status
 from registry.store import lock_path
 from registry.tested import tested
 from registry.thresholds import Judged, SetAside, judge
 
+_TOMORROW = "9999-12-31"
+"""A day on which a replaced key no longer signs."""
 _SAFE = frozenset({".safetensors", ".json", ".txt", ".jinja", ".model", ".md", ".parquet", ".png"})
 
 
@@ -44,8 +47,18 @@ class Check:
     """The demand of its community that it speaks of, which a person can set aside."""
 
 
-def checklist(graph: Graph, node: Node, name: Name) -> list[Check]:
-    """Everything that must be so before a model is released, each with what is wrong."""
+def checklist(
+    graph: Graph, node: Node, name: Name, key: PublicKey | None = None, *, keyless: bool = False
+) -> list[Check]:
+    """Everything that must be so before a model is released, each with what is wrong.
+
+    Args:
+        graph: The project.
+        node: The model.
+        name: Which version of it.
+        key: The key that is to sign it.
+        keyless: Whether an identity is to sign it, where there is no key.
+    """
     if node.declaration.kind != "model":
         raise UsageError(
             f"{node.id} is of kind {node.declaration.kind}; releases are of models",
@@ -68,6 +81,7 @@ def checklist(graph: Graph, node: Node, name: Name) -> list[Check]:
         *_own_tests(graph, node, standing),
         *(Check(j.demand, j.problem, judged=j) for j in judge(graph, node, standing)),
         Check("its files are safetensors, JSON and text", ", ".join(_foreign(graph, node))),
+        _signer(graph, key, keyless=keyless),
         *_git(graph, chain, name),
     ]
 
@@ -114,6 +128,8 @@ def _licences(graph: Graph, node: Node) -> Iterator[str]:
         profile = graph.project.profiles[community].profile
         if profile.permission == "licence":
             below[f"value_profiles/{community}"] = profile.licence
+        for source in profile.sources:
+            below[f"{source.title} (source of {community})"] = source.licence
     own = node.declaration.licence
     for name, licence in below.items():
         if lost := dropped(own, licence):
@@ -145,6 +161,19 @@ def _own_tests(graph: Graph, node: Node, standing: Mapping[str, Status]) -> Iter
 def _foreign(graph: Graph, node: Node) -> list[str]:
     manifest = graph.artifact(node).read_manifest()
     return [f.path for f in manifest.files if Path(f.path).suffix not in _SAFE] if manifest else []
+
+
+def _signer(graph: Graph, key: PublicKey | None, *, keyless: bool) -> Check:
+    """Who signs it. An unsigned release can be made, and is shown as unsigned everywhere."""
+    if key is None:
+        said = "an identity signs it, by Sigstore" if keyless else "nobody signs it: it is unsigned"
+        return Check(said)
+    sentence = "the key that signs it is one that this project trusts"
+    for known in trusted(graph.project.root):
+        if known.fingerprint == key.fingerprint:
+            return Check(sentence, known.doubt(_TOMORROW), ExitCode.REFUSED)
+    mend = f"run `chorus key trust {key.name}.pub --name NAME`, and commit it"
+    return Check(sentence, f"it knows no key {key.fingerprint[:12]}; {mend}", ExitCode.REFUSED)
 
 
 def _git(graph: Graph, chain: Sequence[Node], name: Name) -> Iterator[Check]:

@@ -1,4 +1,4 @@
-"""Proof of a release: folder, model and all below it, hashed anew as its tag records them."""
+"""Proof of a release in its project: folder, model and all below it, as its tag records them."""
 
 from __future__ import annotations
 
@@ -7,27 +7,37 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from registry import git
-from registry.artifact import Hasher
+from registry.artifact import parse_manifest
 from registry.consent import today
 from registry.errors import IntegrityError
 from registry.graph import Graph
 from registry.ground import Revision
 from registry.lineage import Hop, HopState, Verification, verify
-from registry.notices import has_notice, without_notice
 from registry.release import (
     STATEMENT,
     Name,
     Statement,
     read_statement,
 )
+from registry.release_folder import (
+    Found,
+    compared,
+    provenance_hops,
+    read_folder,
+    signature_hop,
+    signature_of,
+)
+from registry.release_keys import trusted
+from registry.release_signature import FILE as SIGNATURE
 
 
 def verify_release(graph: Graph, name: Name) -> Verification:
     """Hashes a release and everything that it was made from anew, as its tag records it."""
     root = graph.project.root
     statement, commit = read_statement(root, name)
-    hops = [_verify_folder(root, name, statement, commit), *_verify_thresholds(statement)]
-    walked = verify(Revision(root, commit, name.folder), graph, statement.node)
+    ground = Revision(root, commit, name.folder)
+    hops = [*_verify_folder(root, name, statement, ground), *_verify_thresholds(statement)]
+    walked = verify(ground, graph, statement.node)
     (model, *others) = walked.hops
     if model.digest != statement.content:
         finding = f"the statement names {statement.content[:12]}"
@@ -36,32 +46,64 @@ def verify_release(graph: Graph, name: Name) -> Verification:
     return Verification(str(name), hops)
 
 
-def _verify_folder(root: Path, name: Name, statement: Statement, commit: str) -> Hop:
-    """The release folder against the statement that the tag holds."""
-    folder, findings = root / name.folder, []
-    wanted = {entry.path: entry.sha256 for entry in statement.files}
+def _verify_folder(root: Path, name: Name, statement: Statement, ground: Revision) -> Iterator[Hop]:
+    """The release folder against tag, statement and signature."""
+    folder = root / name.folder
     if not folder.is_dir():
-        return Hop(f"release {name}", "broken", "", (f"{name.folder} is missing",))
+        yield Hop(f"release {name}", "broken", "", (f"{name.folder} is missing",))
+        return
     try:
-        found = {entry.path: entry.sha256 for entry in Hasher(None).tree(folder)}
+        found = read_folder(folder)
     except IntegrityError as error:
-        return Hop(f"release {name}", "broken", "", (f"{error.where}: {error.what}",))
-    if has_notice(name.card(root)):
-        released = without_notice((folder / "README.md").read_text(encoding="utf-8"))
-        found["README.md"] = hashlib.sha256(released.encode()).hexdigest()
-    held = git.content(root, commit, f"{name.folder}/{STATEMENT}")
-    standing = folder / STATEMENT
-    if not standing.is_file() or standing.read_bytes() != held:
-        findings.append(f"{name.folder}/{STATEMENT} is not the one that the tag holds")
-    found.pop(STATEMENT, None)
-    findings += [f"{name.folder}/{p} is missing" for p in wanted if p not in found]
-    findings += [f"{name.folder}/{p} is not in the statement" for p in found if p not in wanted]
-    findings += [
-        f"{name.folder}/{p} was altered" for p in wanted if found.get(p, wanted[p]) != wanted[p]
+        yield Hop(f"release {name}", "broken", "", (f"{error.where}: {error.what}",))
+        return
+    found = _whole(found, statement, ground)
+    held = {
+        file: git.content(root, ground.commit, f"{name.folder}/{file}")
+        for file in (STATEMENT, SIGNATURE)
+    }
+    lying = {STATEMENT: found.statement, SIGNATURE: found.signature}
+    findings = [
+        f"{name.folder}/{file} is not the one that the tag holds"
+        for file in held
+        if held[file] != lying[file]
     ]
+    digest = hashlib.sha256(held[STATEMENT] or b"").hexdigest()
+    if digest not in git.ask(root, "for-each-ref", "--format=%(contents)", f"refs/tags/{name.tag}"):
+        findings.append(
+            f"the tag {name.tag} does not name this statement: it was moved or made anew"
+        )
+    findings += [f"{name.folder}/{finding}" for finding in compared(found.digests, statement)]
     state: HopState = "broken" if findings else "verified"
-    digest = hashlib.sha256(held or b"").hexdigest()
-    return Hop(f"release {name}", state, digest, tuple(findings))
+    yield Hop(f"release {name}", state, digest, (*findings, *found.notes))
+    keys = trusted(root)
+    signed = signature_of(found, statement, keys)
+    yield signature_hop(signed)
+    kept = {node: folder / "lineage" / f"{node}.json" for node in statement.manifests}
+    if not findings:
+        manifests = {
+            n: parse_manifest(p.read_bytes(), f"lineage/{n}.json") for n, p in kept.items()
+        }
+        yield from provenance_hops(found, statement, manifests, keys, signed)
+
+
+def _whole(found: Found, statement: Statement, ground: Revision) -> Found:
+    """A clone's folder holds no weights; they are what DVC keeps of the model, hashed there."""
+    artifact = {file.path: file.sha256 for file in ground.tree(statement.node) or ()}
+    if any(path in found.digests for path in artifact):
+        return found
+    listed = {entry.path for entry in statement.files}
+    absent = {path: digest for path, digest in artifact.items() if path in listed}
+    if not absent:
+        return found
+    note = f"the model's {len(absent)} files are not in it; they were read as DVC keeps them"
+    return Found(
+        found.folder,
+        {**found.digests, **absent},
+        found.statement,
+        found.signature,
+        (*found.notes, note),
+    )
 
 
 def _verify_thresholds(statement: Statement) -> Iterator[Hop]:

@@ -1,6 +1,8 @@
-"""Ed25519 keys and signatures: a private file that its owner keeps, and a public line.
+"""Private keys in files that their owners keep, and the stewards' Ed25519 signatures.
 
-The public key is written as `ed25519:` and base64 of its 32 bytes, a signature as base64 of its 64.
+A steward's public key is written as `ed25519:` and base64 of its 32 bytes, a signature as base64
+of its 64. Releases are signed with keys of another kind (`registry.release_keys`), in files like
+these.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from typing import TYPE_CHECKING
 from registry.errors import UsageError
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 _PREFIX = "ed25519:"
 _OTHERS = 0o077
@@ -39,12 +43,25 @@ def new_key(path: Path, passphrase: str | None) -> str:
     """Writes a new private key that only its owner can read; returns the public key.
 
     Raises:
-        UsageError: The file exists: a key that is written over can never sign again.
+        UsageError: The file exists.
     """
-    from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     private = Ed25519PrivateKey.generate()
+    write_private(path, private, passphrase)
+    return _public(private)
+
+
+def write_private(
+    path: Path, private: Ed25519PrivateKey | EllipticCurvePrivateKey, passphrase: str | None
+) -> None:
+    """Writes a private key into a new file that only its owner can read.
+
+    Raises:
+        UsageError: The file exists: a key that is written over can never sign again.
+    """
+    from cryptography.hazmat.primitives import serialization
+
     guard: serialization.KeySerializationEncryption = (
         serialization.BestAvailableEncryption(passphrase.encode())
         if passphrase
@@ -62,20 +79,44 @@ def new_key(path: Path, passphrase: str | None) -> str:
             why="a key that is written over can never sign again",
             mend="name another file",
         ) from None
+    except FileNotFoundError:
+        raise UsageError(
+            "lies in a folder that is not there", where=str(path), mend="make the folder first"
+        ) from None
     with os.fdopen(handle, "wb") as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
-    return _public(private)
 
 
 def load_key(path: Path, passphrase: Callable[[], str]) -> Signer:
-    """Reads a private key; `passphrase` is asked only where the file needs one.
+    """Reads a steward's private key; `passphrase` is asked only where the file needs one.
 
     Raises:
         UsageError: It is missing, open to others, of another kind, or the passphrase is wrong.
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    make = "`chorus profile key new FILE` makes a key"
+    private, _ = open_private(path, passphrase, make)
+    if not isinstance(private, Ed25519PrivateKey):
+        raise UsageError("is a key of another kind", where=str(path), mend=f"name another; {make}")
+    return Signer(_public(private), private)
+
+
+def open_private(
+    path: Path, passphrase: Callable[[], str], make: str
+) -> tuple[PrivateKeyTypes, bytes | None]:
+    """Reads a private key of any kind; returns it with the passphrase that opened it, if any.
+
+    Args:
+        path: The file.
+        passphrase: Asked only where the file needs one.
+        make: How a person makes a key of the kind that is wanted.
+
+    Raises:
+        UsageError: It is missing, open to others, no key, or the passphrase is wrong.
+    """
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     where = str(path)
@@ -85,26 +126,23 @@ def load_key(path: Path, passphrase: Callable[[], str]) -> Signer:
         raise UsageError(
             "can be read by other users of this machine",
             where=where,
-            why="whoever reads a private key can sign in the steward's name",
+            why="whoever reads a private key can sign in its owner's name",
             mend=f"run `chmod 600 {path}`; if somebody may have read it, make a new key",
         )
     raw = path.read_bytes()
+    given: bytes | None = None
     try:
         try:
-            private = load_pem_private_key(raw, None)
+            return load_pem_private_key(raw, None), None
         except TypeError:  # it is guarded by a passphrase
-            private = load_pem_private_key(raw, passphrase().encode())
+            given = passphrase().encode()
+            return load_pem_private_key(raw, given), given
     except ValueError:
         raise UsageError(
             "cannot be opened: it is no private key, or the passphrase is another",
             where=where,
-            mend="try again; `chorus profile key new FILE` makes a key",
+            mend=f"try again; {make}",
         ) from None
-    if not isinstance(private, Ed25519PrivateKey):
-        raise UsageError(
-            "is a key of another kind", where=where, mend="make one: `chorus profile key new FILE`"
-        )
-    return Signer(_public(private), private)
 
 
 def _public(private: Ed25519PrivateKey) -> str:

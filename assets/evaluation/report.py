@@ -30,8 +30,8 @@ from assets.evaluation.report_plots import by_name, pictures
 from assets.evaluation.report_served import FARTHER, NEARER
 from assets.rows import LIBRARIES, write_rows
 from registry.artifact import Hasher
-from registry.card import SPEAKS
 from registry.method import Method, Role
+from registry.profile_words import SPEAKS
 from registry.results import Result, Results
 from registry.typed import Frozen
 

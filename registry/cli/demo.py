@@ -29,6 +29,7 @@ Next, in this folder ({folder}):
   chorus show {model}
   chorus lineage show pluralism          from the figures to the survey and its licence
   less {card}
+  chorus release verify {release} --key registry/keys/demo.pem
   open {picture}
 Change a declaration in registry/ or a profile in value_profiles/, then:
   chorus status && chorus make --all     exactly what depends on it is made anew
@@ -79,7 +80,10 @@ def demo(
     code = print_verification(walk(graph, released.tag))
     picture = os.path.relpath(graph.artifact("pluralism").files / "cross-matrix.png", folder)
     card = f"{released.folder}/README.md"
-    print_rows([(_NEXT.format(folder=folder, model=_RELEASED, card=card, picture=picture),)])
+    lines = _NEXT.format(
+        folder=folder, model=_RELEASED, card=card, picture=picture, release=released.folder
+    )
+    print_rows([(lines,)])
     say(f"the demo took {time.monotonic() - started:.0f} s")
     raise typer.Exit(code)
 
@@ -89,7 +93,7 @@ def _release(graph: Graph, *, tiny: bool) -> Name:
 
     A tiny random model reaches nothing that a community demands; its release says so.
     """
-    from registry.cli.releasing import release_and_say
+    from registry.cli.releasing import Wish, release_and_say
     from registry.release import Name, name_of, read_statement, versions
     from registry.status import status
     from registry.thresholds import judge
@@ -107,12 +111,32 @@ def _release(graph: Graph, *, tiny: bool) -> Name:
     print_rows([(f"\nchorus release {_RELEASED} --version {chosen.version}:\n",)])
     short = any(not one.reached for one in judge(graph, node, status(graph)))
     word = _RANDOM if tiny and short else None
-    code = release_and_say(
-        _RELEASED, chosen.version, dry_run=False, override=word, by=["chorus:demo"]
-    )
+    key = _key(graph.project.root)
+    wish = Wish(override=word, by=["chorus:demo"], sign_with=key)
+    code = release_and_say(_RELEASED, chosen.version, wish)
     if code:
         raise typer.Exit(code)
     return chosen
+
+
+def _key(root: Path) -> Path:
+    """The demo's own key, which its project trusts; it stays outside Git."""
+    from registry.release_keys import FOLDER, new_release_key, read_public, trust, trusted
+    from registry.starter import commit
+
+    path = root / ".chorus" / "demo-key.pem"
+    public = path.with_name(f"{path.name}.pub")
+    if not path.is_file():
+        path.parent.mkdir(exist_ok=True)
+        new_release_key(path, None)
+        say(f"made a key that signs the demo's releases; it stays outside Git: {path}")
+    known = {key.fingerprint for key in trusted(root)}
+    fingerprint = read_public(public).fingerprint
+    if fingerprint not in known:
+        name = f"demo-{fingerprint[:8]}" if known else "demo"
+        trust(root, public, name)
+        commit(root, f"Trust the key of the demo ({FOLDER}/{name}.pem)")
+    return path
 
 
 def _print_matrix(graph: Graph) -> None:

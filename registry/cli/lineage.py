@@ -24,16 +24,16 @@ _WIDE = 400
 """Columns where no terminal sets them: a line is never broken for a program that reads it."""
 _MEANING = {
     "verified": "every byte on the way is what the records say",
+    "unsigned": "every byte is what the records say, but no trusted key vouches for it",
     "unrecorded": "whole, but not covered by a record; `chorus make` records it",
-    "unsigned": "every byte is what the records say, but nobody signed it",
     "erased": "what is still here is what the records say; some of it was erased by a withdrawal",
     "ended": "every byte is what the records say, but a permission has ended",
     "broken": "bytes differ from what the records say",
 }
 _EXIT = {
     "verified": ExitCode.OK,
-    "unrecorded": ExitCode.CHECKS_FAILED,
     "unsigned": ExitCode.CHECKS_FAILED,
+    "unrecorded": ExitCode.CHECKS_FAILED,
     "erased": ExitCode.REFUSED,
     "ended": ExitCode.REFUSED,
     "broken": ExitCode.INTEGRITY,
@@ -202,4 +202,9 @@ def print_verification(result: Verification) -> ExitCode:
         for h in result.hops
     ]
     print_rows(rows)
+    return exit_of(result)
+
+
+def exit_of(result: Verification) -> ExitCode:
+    """What a command ends with after a verification."""
     return _EXIT[result.verdict]

@@ -27,7 +27,9 @@ def commit(folder: Folder) -> None:
 
 
 def release(folder: Folder, *more: str, expect: int = 0, version: str = "1.0.0") -> str:
-    done = folder.chorus("release", NODE, "--version", version, *TOY, *more, expect=expect)
+    signed = ("--sign-with", str(folder.root.parent / "key.pem"))
+    asked = ("release", NODE, "--version", version, *TOY, *signed, *more)
+    done = folder.chorus(*asked, expect=expect)
     return done.out + done.err
 
 
@@ -37,8 +39,11 @@ def tags(folder: Folder) -> list[str]:
 
 @pytest.fixture
 def made(toy: Folder) -> Folder:
-    """A model that is made, recorded and committed."""
+    """A model that is made, recorded and committed, in a project that trusts a key."""
     toy.chorus("make", NODE, "--upstream")
+    key = toy.root.parent / "key.pem"
+    toy.chorus("key", "new", str(key), "--no-passphrase")
+    toy.chorus("key", "trust", f"{key}.pub", "--name", "amina")
     commit(toy)
     return toy
 
@@ -61,7 +66,11 @@ def test_it_is_an_annotated_tag_on_a_commit_with_card_statement_and_manifests(
     assert kept == [
         "releases/.gitignore",
         f"{FOLDER}/README.md",
+        f"{FOLDER}/bom.cdx.json",
+        f"{FOLDER}/croissant.json",
         *(f"{FOLDER}/lineage/{node}.json" for node in (NODE, "letters@age-22-34", "words")),
+        f"{FOLDER}/model.sig",
+        f"{FOLDER}/provenance.intoto.json",
         f"{FOLDER}/release.json",
     ]
     assert released.run("git", "status", "--porcelain").out == ""
@@ -145,7 +154,8 @@ def test_a_stale_model_is_not_released(made: Folder) -> None:
 
 def test_a_model_that_was_not_made_is_not_released(toy: Folder) -> None:
     commit(toy)
-    refused(toy, "count@age-22-34 is missing", 2)
+    done = toy.chorus("release", NODE, "--version", "1.0.0", *TOY, expect=2)
+    assert "count@age-22-34 is missing" in done.out
 
 
 def test_an_unrecorded_model_is_not_released(made: Folder) -> None:
@@ -185,6 +195,40 @@ def test_an_ended_permission_is_not_released(made: Folder) -> None:
     made.edit(profile, "expires_on: never", 'expires_on: "2026-01-01"')
     commit(made)
     refused(made, "it expired on 2026-01-01", 4)
+
+
+def test_a_source_whose_terms_the_licence_drops_is_not_released(made: Folder) -> None:
+    profile = made.root / "value_profiles/age-22-34/profile.yaml"
+    text = profile.read_text()
+    head, sources, rest = text.partition("sources:")
+    assert "licence: CC-BY-4.0" in rest
+    profile.write_text(
+        head + sources + rest.replace("licence: CC-BY-4.0", "licence: CC-BY-NC-4.0", 1)
+    )
+    commit(made)
+    refused(made, "(source of age-22-34) is under CC-BY-NC-4.0, which asks for NC", 4)
+
+
+def test_a_key_that_the_project_does_not_trust_signs_nothing(made: Folder) -> None:
+    other = made.root.parent / "other.pem"
+    made.chorus("key", "new", str(other), "--no-passphrase")
+    asked = ("release", NODE, "--version", "1.0.0", *TOY)
+    done = made.chorus(*asked, "--sign-with", str(other), expect=4)
+    assert "run `chorus key trust other.pub --name NAME`, and commit it" in done.out
+    done = made.chorus(*asked, "--sign-with", str(other), "--keyless", expect=2)
+    assert "sign with a key or without one" in done.err
+    assert tags(made) == []
+
+
+def test_without_a_key_it_is_released_and_shown_as_unsigned(made: Folder) -> None:
+    done = made.chorus("release", NODE, "--version", "1.0.0", *TOY)
+    assert "nobody signs it: it is unsigned" in done.out
+    assert "it is shown as unsigned" in done.err
+    done = made.chorus("lineage", "verify", TAG, expect=1)
+    assert done.out.startswith("unsigned: every byte is what the records say, but no trusted key")
+    assert "unsigned" in made.chorus("releases").out
+    done = made.chorus("release", "verify", FOLDER, expect=1)
+    assert done.out.startswith("unsigned")
 
 
 def test_a_suspended_profile_is_not_released(made: Folder) -> None:
@@ -262,7 +306,8 @@ def test_a_release_that_was_cut_off_is_finished_by_the_same_command(made: Folder
 
 
 def test_two_releases_of_one_version_at_once_make_one(made: Folder) -> None:
-    started = [made.start("release", NODE, "--version", "1.0.0", *TOY) for _ in range(2)]
+    signed = ("--sign-with", str(made.root.parent / "key.pem"))
+    started = [made.start("release", NODE, "--version", "1.0.0", *TOY, *signed) for _ in range(2)]
     ends = [process.communicate(timeout=120) for process in started]
     assert sorted(process.returncode for process in started) == [0, 2], ends
     assert tags(made) == [TAG]
@@ -328,11 +373,21 @@ def test_a_byte_flipped_in_dvcs_cache_is_found(released: Folder) -> None:
 
 
 def test_an_extra_and_a_missing_file_are_found(released: Folder) -> None:
-    (released.root / FOLDER / "counts.json").unlink()
+    (released.root / FOLDER / "croissant.json").unlink()
     (released.root / FOLDER / "model.pkl").write_bytes(b"\x80")
     out = released.chorus("lineage", "verify", TAG, expect=3).out
-    assert "counts.json is missing" in out
+    assert "croissant.json is missing" in out
     assert "model.pkl is not in the statement" in out
+
+
+def test_a_clone_without_weights_is_verified_from_what_dvc_keeps(released: Folder) -> None:
+    (released.root / FOLDER / "counts.json").unlink()
+    out = released.chorus("lineage", "verify", TAG).out
+    assert "the model's 1 files are not in it; they were read as DVC keeps them" in out
+    shutil.rmtree(released.root / "data")
+    shutil.rmtree(released.root / ".dvc/cache")
+    out = released.chorus("lineage", "verify", TAG, expect=3).out
+    assert f"{FOLDER}/counts.json is missing" in out
 
 
 def test_a_permission_that_ended_since_is_said(released: Folder) -> None:
