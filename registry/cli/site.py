@@ -63,8 +63,8 @@ def build(
         f"`{built.verdict}`"
     )
     say(
-        f"{built.walked:,} verdicts were found by hashing; the others rest on files that did not "
-        f"move (--verify hashes them too)"
+        f"{built.walked:,} verdicts were found anew; the others rest on nothing that moved "
+        f"(--verify hashes everything)"
     )
     say(f"wrote {built.written:,} files and kept {built.kept:,}: open {built.folder}/index.html")
 

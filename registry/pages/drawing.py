@@ -16,8 +16,8 @@ from registry.pages.verdicts import TONE
 
 MOST = 60
 """Boxes that a drawing holds; beyond it a reader is better served by the table."""
-_WIDTH, _HEIGHT, _GAP, _LAYER = 212, 54, 18, 84
-_LETTERS = 26
+_WIDTH, _HEIGHT, _GAP, _LAYER = 228, 54, 18, 72
+_LETTERS = 24
 _SWEEPS = 8
 
 

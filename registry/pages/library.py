@@ -14,6 +14,7 @@ from registry.errors import ChorusError
 from registry.notices import is_retired
 from registry.pages.addresses import node_page, release_page
 from registry.pages.proof import Proof
+from registry.pages.samples import REJECTED
 from registry.pages.shelf import Shelf
 from registry.pages.verdicts import Verdict, verdict_of
 from registry.profile_folder import Profile
@@ -31,6 +32,7 @@ class Item:
     description: str
     method: str
     rows: int
+    """Rows of a dataset, without those that were left out."""
     verdict: Verdict
     page: str
     communities: tuple[str, ...]
@@ -72,7 +74,7 @@ class Library:
             kind=kind,
             description=declared.declaration.description if declared else "No longer declared.",
             method=manifest.method.name if manifest else "",
-            rows=sum(manifest.rows.values()) if manifest else 0,
+            rows=_rows(manifest) if manifest and kind == "dataset" else 0,
             verdict=verdict_of(self.proof.of_node(node)),
             page=node_page(kind, node),
             communities=tuple(sorted(self.communities(node, manifest))),
@@ -207,3 +209,7 @@ def _profiles_in(raw: bytes) -> set[Any]:
         return {entry["id"] for entry in json.loads(raw).get("profiles", [])}
     except (ValueError, KeyError, TypeError, AttributeError):
         return set()
+
+
+def _rows(manifest: Manifest) -> int:
+    return sum(count for path, count in manifest.rows.items() if not path.endswith(REJECTED))

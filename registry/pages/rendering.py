@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -81,6 +82,11 @@ def number(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 100 else f"{value:,.1f}"
 
 
+def plainly(value: Any) -> str:
+    """A parameter as a reader of YAML knows it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 @cache
 def _environment() -> Environment:
     found = Environment(
@@ -90,7 +96,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"shown": text, "size": size, "number": number}
+    found.filters |= {"shown": text, "size": size, "number": number, "plainly": plainly}
     found.globals |= {"node_page": node_page, "profile_page": profile_page}
     return found
 

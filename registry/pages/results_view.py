@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from registry.pages.lineage_view import Pages
-from registry.results import Result, in_tables
+from registry.results import Result
 
 _MOST = 150
 """Rows of one table; the rest stands in the evaluation's own file."""
@@ -27,41 +27,36 @@ class Row:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """Figures of one kind."""
+    """Figures of which lower is better, or higher."""
 
     lower_is_better: bool
-    beside: tuple[str, ...]
     rows: tuple[Row, ...]
     beyond: int
     """How many more there are."""
-    people: bool
-    """Whether any speaks of people."""
 
 
 def result_tables(
     found: Sequence[tuple[str, Result]], pages: Pages, *, about: bool
 ) -> list[ResultTable]:
-    """The figures by kind.
+    """The figures, those of which lower is better first.
 
     Args:
         found: Each figure with the evaluation that found it.
         pages: What knows where pages are.
         about: Whether rows lead to what they are about, rather than to the evaluation.
     """
-    sources = {id(result): source for source, result in found}
     tables = []
-    for results in in_tables(result for _, result in found):
+    for lower in (True, False):
+        mine = [one for one in found if one[1].lower_is_better is lower]
         rows = tuple(
             Row(
                 result,
-                sources[id(result)],
-                pages.node(result.about if about else sources[id(result)]),
+                source,
+                pages.node(result.about if about else source),
                 pages.profile(result.community),
             )
-            for result in results[:_MOST]
+            for source, result in mine[:_MOST]
         )
-        lower, beside = results[0].columns
-        people = any(result.people for result in results)
-        beyond = max(0, len(results) - _MOST)
-        tables.append(ResultTable(lower, beside, rows, beyond, people))
+        if rows:
+            tables.append(ResultTable(lower, rows, max(0, len(mine) - _MOST)))
     return tables

@@ -10,7 +10,7 @@ from typing import Any
 
 from registry.pages.showing import text
 
-ROWS = 12
+ROWS = 10
 """Rows of a table that a page shows."""
 REJECTED = "rejected.parquet"
 _COUNTED = 200 * 1024 * 1024
@@ -112,7 +112,11 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)) and not any(
+        isinstance(one, (list, tuple, Mapping)) for one in value
+    ):
+        return text(" · ".join(_cell(one) for one in value))
     if isinstance(value, (list, tuple, Mapping)):
         return text(json.dumps(value, ensure_ascii=False, default=str))
     if isinstance(value, bytes):
