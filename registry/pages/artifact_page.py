@@ -36,7 +36,7 @@ def artifact_page(library: Library, node: str, data_docs: str) -> tuple[Page, li
     users = library.users.get(node, [])
     causes = {
         "fingerprint": library.proof.fingerprint(node),
-        "item": asdict(item),
+        "item": item,
         "measured": [library.proof.fingerprint(one) for one in measuring],
         "users": [[one, library.items[one].verdict.state] for one in users],
         "releases": [[one.name.tag, one.verdict.state, one.retired]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup, escape
 
@@ -17,7 +18,9 @@ from registry.pages.verdicts import TONE
 MOST = 60
 """Boxes that a drawing holds; beyond it a reader is better served by the table."""
 _WIDTH, _HEIGHT, _GAP, _LAYER = 228, 54, 18, 72
-_LETTERS = 24
+_LETTERS = 23
+_STONE = 6
+"""The height that an arrow takes in a layer that it passes."""
 _SWEEPS = 8
 
 
@@ -48,19 +51,40 @@ def draw(boxes: Sequence[Box], arrows: Iterable[tuple[str, str]], title: str) ->
     pairs = sorted({(a, b) for a, b in arrows if a in known and b in known and a != b})
     if not boxes or len(known) > MOST:
         return Markup()
-    layers = _ordered(_layers(known, pairs), pairs)
-    places = _places(layers)
+    layers = _layers(known, pairs)
+    ways, steps = _stepping_stones(layers, pairs)
+    layers = _ordered(layers, steps)
+    places = _places(layers, known)
     width = len(layers) * (_WIDTH + _LAYER) - _LAYER + 4
-    height = max(len(layer) for layer in layers) * (_HEIGHT + _GAP) - _GAP + 4
+    height = max(y + _tall(name, known) for name, (_, y) in places.items()) + 2
     parts = [
-        f'<svg class="lineage" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="group" aria-label="{escape(title)}">',
+        f'<svg class="lineage" viewBox="0 0 {width} {height:g}" width="{width}" '
+        f'height="{height:g}" role="group" aria-label="{escape(title)}">',
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" '
         'markerHeight="8" orient="auto"><path class="head" d="M0 0 L8 4 L0 8 z"/></marker></defs>',
     ]
-    parts += [_arrow(places[a], places[b]) for a, b in pairs]
-    parts += [_box(known[name], places[name]) for layer in layers for name in layer]
+    parts += [_arrow([(*places[name], _tall(name, known)) for name in way]) for way in ways]
+    parts += [_box(known[n], places[n]) for layer in layers for n in layer if n in known]
     return Markup("".join([*parts, "</svg>"]))  # noqa: S704 - every text was escaped
+
+
+def _stepping_stones(
+    layers: list[list[str]], pairs: Sequence[tuple[str, str]]
+) -> tuple[list[list[str]], list[tuple[str, str]]]:
+    """Gives the arrows of a box a place in each layer that they pass, so that they cross no other.
+
+    Returns:
+        For each arrow the names on its way, and all steps from one layer to the next.
+    """
+    at = {name: number for number, layer in enumerate(layers) for name in layer}
+    ways = []
+    for start, end in pairs:
+        stones = [f"{start}\n{n}" for n in range(at[start] + 1, at[end])]
+        for number, stone in enumerate(stones, at[start] + 1):
+            if stone not in layers[number]:
+                layers[number].append(stone)
+        ways.append([start, *stones, end])
+    return ways, sorted({step for way in ways for step in pairwise(way)})
 
 
 def _layers(known: Mapping[str, Box], pairs: Sequence[tuple[str, str]]) -> list[list[str]]:
@@ -126,29 +150,50 @@ def _crossings(layers: Sequence[Sequence[str]], pairs: Sequence[tuple[str, str]]
     return found
 
 
-def _places(layers: Sequence[Sequence[str]]) -> dict[str, tuple[float, float]]:
-    """The upper left corner of each box; each layer stands in the middle."""
-    tallest = max(len(layer) for layer in layers)
+def _tall(name: str, known: Mapping[str, Box]) -> float:
+    return _HEIGHT if name in known else _STONE
+
+
+def _places(
+    layers: Sequence[Sequence[str]], known: Mapping[str, Box]
+) -> dict[str, tuple[float, float]]:
+    """The upper left corner of everything; each layer stands in the middle."""
+    heights = [sum(_tall(n, known) + _GAP for n in layer) - _GAP for layer in layers]
     found: dict[str, tuple[float, float]] = {}
     for x, layer in enumerate(layers):
-        top = (tallest - len(layer)) * (_HEIGHT + _GAP) / 2 + 2
-        for y, name in enumerate(layer):
-            found[name] = (x * (_WIDTH + _LAYER) + 2, top + y * (_HEIGHT + _GAP))
+        y = (max(heights) - heights[x]) / 2 + 2
+        for name in layer:
+            found[name] = (x * (_WIDTH + _LAYER) + 2, y)
+            y += _tall(name, known) + _GAP
     return found
 
 
-def _arrow(start: tuple[float, float], end: tuple[float, float]) -> str:
-    x1, y1 = start[0] + _WIDTH, start[1] + _HEIGHT / 2
-    x2, y2 = end[0] - 2, end[1] + _HEIGHT / 2
-    bend = max(30.0, min(_LAYER, (x2 - x1) / 2))
-    way = f"M{x1:g} {y1:g} C{x1 + bend:g} {y1:g} {x2 - bend:g} {y2:g} {x2:g} {y2:g}"
-    return f'<path class="arrow" d="{way}" marker-end="url(#arrow)"/>'
+def _arrow(way: Sequence[tuple[float, float, float]]) -> str:
+    """An arrow through places, each with its left edge, its top and its height."""
+    x, y, tall = way[0]
+    parts = [f"M{x + _WIDTH:g} {y + tall / 2:g}"]
+    for before, (x, y, tall) in pairwise(way):
+        x1, y1 = before[0] + _WIDTH, before[1] + before[2] / 2
+        last = (x, y, tall) == way[-1]
+        x2, y2 = x - 2 if last else x, y + tall / 2
+        bend = max(30.0, (x2 - x1) / 2)
+        parts.append(f"C{x1 + bend:g} {y1:g} {x2 - bend:g} {y2:g} {x2:g} {y2:g}")
+        if not last:
+            parts.append(f"H{x + _WIDTH:g}")
+    return f'<path class="arrow" d="{" ".join(parts)}" marker-end="url(#arrow)"/>'
+
+
+def _short(name: str) -> str:
+    """A name that fits its box: its middle goes, since names differ at their ends."""
+    if len(name) <= _LETTERS:
+        return name
+    return f"{name[: _LETTERS // 3]}…{name[-(_LETTERS - _LETTERS // 3 - 1) :]}"
 
 
 def _box(box: Box, place: tuple[float, float]) -> str:
     x, y = place
     whole = text(box.id)
-    name = text(box.id, _LETTERS)
+    name = _short(whole)
     here = " here" if box.here else ""
     drawn = (
         f'<g class="box {TONE.get(box.state, "unsure")}{here}">'

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from registry import git
 from registry.artifact import Manifest
@@ -23,8 +23,7 @@ from registry.results import FILE as RESULTS
 from registry.results import Result, Results
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """An artifact in a list."""
 
     node: str
@@ -127,9 +126,10 @@ class Library:
         tags = git.ask(root, "for-each-ref", "--format=%(refname:strip=2)", "refs/tags").split()
         names = [name for tag in tags if (name := parse_name(tag)) and name.tag == tag]
         order = sorted(names, key=lambda one: [-int(part) for part in one.version.split(".")])
-        return [self._released(name) for name in sorted(order, key=lambda one: one.name)]
+        return [self.released(name) for name in sorted(order, key=lambda one: one.name)]
 
-    def _released(self, name: Name) -> Released:
+    def released(self, name: Name) -> Released:
+        """A release in a list."""
         root = self.shelf.graph.project.root
         statement, commit = None, ""
         try:
@@ -171,14 +171,16 @@ class Library:
     def _measuring(self) -> dict[tuple[str, str], list[str]]:
         """For each content, the evaluations that met it and give figures."""
         found: dict[tuple[str, str], list[str]] = {}
-        for node, item in self.items.items():
-            if item.kind == "evaluation" and self._results_file(node):
+        for node in self.shelf.nodes:
+            manifest = self.shelf.manifest(node)
+            if manifest and manifest.kind == "evaluation" and self._results_file(node):
                 for one in self.contents(node):
                     found.setdefault(one, []).append(node)
         return found
 
     def _results_file(self, node: str) -> bool:
-        return any(entry.path == RESULTS for entry in self.shelf.tree(node))
+        manifest = self.shelf.manifest(node)
+        return any(entry.path == RESULTS for entry in manifest.files) if manifest else False
 
     def measuring(self, node: str, content: str) -> list[str]:
         """The evaluations that met this very content of a node."""

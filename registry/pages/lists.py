@@ -173,8 +173,8 @@ def _plain(entry: Any) -> Any:
     """An entry of a list as JSON."""
     if isinstance(entry, Released):
         day = entry.statement.released_on if entry.statement else ""
-        return [str(entry.name), entry.page, day, entry.retired, asdict(entry.verdict)]
-    return asdict(entry)
+        return [str(entry.name), entry.page, day, entry.retired, entry.verdict]
+    return entry if isinstance(entry, Item) else asdict(entry)
 
 
 def search_index(library: Library, found: Sequence[Listing]) -> bytes:

@@ -61,9 +61,9 @@ def profile_page(library: Library, community: str) -> Page:
         "standing": library.proof.permission(community),
         "events": profile.life.last,
         "tables": [[name, _digest(library, profile, name)] for name in TABLES],
-        "items": [asdict(item) for item in resting[:_MOST]],
+        "items": [item for item in resting[:_MOST]],
         "count": len(resting),
-        "releases": [[one.name.tag, asdict(one.verdict), one.retired] for one in releases],
+        "releases": [[one.name.tag, one.verdict, one.retired] for one in releases],
         "ended": _ended(profile),
     }
     return Page(address(community), causes, lambda: _render(library, profile))

@@ -8,7 +8,7 @@ the walk is done again. `--verify` keeps none, and hashes every byte anew.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -52,6 +52,7 @@ class Proof:
     _fingerprints: dict[str, str] = field(default_factory=dict)
     _verified: dict[str, Verification] = field(default_factory=dict)
     _permissions: dict[str, list[Any]] = field(default_factory=dict)
+    _profiles: dict[str, str] = field(default_factory=dict)
 
     def of_node(self, node_id: str) -> Verification:
         """The verdict on a node as it lies on the shelf."""
@@ -71,16 +72,13 @@ class Proof:
     ) -> Verification:
         if subject in self._verified:
             return self._verified[subject]
-        found = _read(self.kept.get(subject), subject, fingerprint)
+        kept = self.kept.get(subject)
+        found = _read(kept, subject, fingerprint)
         if found is None:
             self.walked += 1
-            try:
-                found = walk()
-            except ChorusError as error:
-                where = f"{error.where}: " if error.where else ""
-                found = Verification(subject, [Hop(subject, "broken", "", (where + error.what,))])
-        hops = [asdict(hop) for hop in found.hops]
-        self.found[subject] = {"fingerprint": fingerprint, "hops": hops}
+            found = _walked(subject, walk)
+            kept = {"fingerprint": fingerprint, "hops": [asdict(hop) for hop in found.hops]}
+        self.found[subject] = kept
         self._verified[subject] = found
         return found
 
@@ -102,32 +100,18 @@ class Proof:
         return self._fingerprints[node_id]
 
     def _inputs(self, node_id: str) -> list[str]:
-        return [str(one["node"]) for one in self._plain(node_id)["inputs"]]
-
-    def _plain(self, node_id: str) -> dict[str, Any]:
-        """A manifest as plain data; what cannot be read has no inputs, and a walk says why."""
-        raw = self.shelf.ground.manifest(node_id)
-        try:
-            data = json.loads(raw or b"{}")
-            return {
-                "inputs": [{"node": str(one["node"])} for one in data.get("inputs", [])],
-                "profiles": [
-                    {"id": str(one["id"]), "tables": list(one["tables"])}
-                    for one in data.get("profiles", [])
-                ],
-                "sources": [{"path": str(one["path"])} for one in data.get("sources", [])],
-            }
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return {"inputs": [], "profiles": [], "sources": []}
+        manifest = self.shelf.manifest(node_id)
+        return [entry.node for entry in manifest.inputs] if manifest else []
 
     def _fingerprint(self, node_id: str) -> str:
-        ground, data = self.shelf.ground, self._plain(node_id)
+        ground, manifest = self.shelf.ground, self.shelf.manifest(node_id)
         raw = ground.manifest(node_id)
         profiles = [
-            [one["id"], self.permission(one["id"]), digest_of(ground.profile(one["id"]))]
-            + [ground.source(path) for path in _tables(one["id"], one["tables"])]
-            for one in data["profiles"]
+            [one.id, self.permission(one.id), self._profile_then(one.id)]
+            + [ground.source(path) for path in _tables(one.id, one.tables)]
+            for one in (manifest.profiles if manifest else ())
         ]
+        sources = [entry.path for entry in manifest.sources] if manifest else []
         return digest_of(
             [
                 self._surroundings,
@@ -136,7 +120,7 @@ class Proof:
                 ground.record(node_id),
                 [[entry.path, entry.sha256] for entry in self.shelf.tree(node_id)],
                 profiles,
-                [[one["path"], ground.source(one["path"])] for one in data["sources"]],
+                [[path, ground.source(path)] for path in sources],
                 [self._fingerprints.get(one, "") for one in self._inputs(node_id)],
             ]
         )
@@ -151,6 +135,12 @@ class Proof:
         stated = [[path.relative_to(root).as_posix(), sha256_file(path)]
                   for path in paths if path.is_file()]  # fmt: skip
         return digest_of([program(), stated])
+
+    def _profile_then(self, community: str) -> str:
+        """Digest of a profile as the shelf has it."""
+        if community not in self._profiles:
+            self._profiles[community] = digest_of(self.shelf.ground.profile(community))
+        return self._profiles[community]
 
     def permission(self, community: str) -> list[Any]:
         """How a profile stands today: its stage, its terms, and what is refused."""
@@ -180,6 +170,15 @@ class Proof:
         return digest_of([self._surroundings, tag, recorded.commit, stamps, communities])
 
 
+def _walked(subject: str, walk: Callable[[], Verification]) -> Verification:
+    """What a walk found; one that could not begin is broken where it stood."""
+    try:
+        return walk()
+    except ChorusError as error:
+        where = f"{error.where}: " if error.where else ""
+        return Verification(subject, [Hop(subject, "broken", "", (where + error.what,))])
+
+
 def _manifests(statement: bytes) -> list[str]:
     """The nodes that a release's statement names."""
     try:
@@ -188,7 +187,7 @@ def _manifests(statement: bytes) -> list[str]:
         return []
 
 
-def _tables(community: str, tables: list[str]) -> Iterator[str]:
+def _tables(community: str, tables: Iterable[str]) -> Iterator[str]:
     for table in tables:
         yield f"value_profiles/{community}/{table}"
         yield f"value_profiles/{community}/{CONTENT}/{table}"

@@ -43,7 +43,7 @@ def release_page(library: Library, one: Released) -> Page:
     communities = library.communities_of(one)
     causes = {
         "fingerprint": library.proof.found[one.name.tag]["fingerprint"],
-        "verdict": asdict(one.verdict),
+        "verdict": one.verdict,
         "retired": one.retired,
         "node": library.items[node].page if node in library.items else "",
         "measured": [library.proof.fingerprint(e) for e in library.measuring(node, content)],

@@ -81,6 +81,7 @@ class Shelf:
     def __init__(self, graph: Graph, ground: Ground) -> None:
         self.graph = graph
         self.ground = Remembering(ground)
+        self._manifests: dict[str, Manifest | None] = {}
 
     @cached_property
     def nodes(self) -> tuple[str, ...]:
@@ -96,6 +97,11 @@ class Shelf:
 
     def manifest(self, node_id: str) -> Manifest | None:
         """The manifest of a node; None where there is none that can be read."""
+        if node_id not in self._manifests:
+            self._manifests[node_id] = self._parsed(node_id)
+        return self._manifests[node_id]
+
+    def _parsed(self, node_id: str) -> Manifest | None:
         raw = self.ground.manifest(node_id)
         if raw is None:
             return None

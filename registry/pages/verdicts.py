@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from registry.lineage import Hop, Verification
 
@@ -24,8 +24,7 @@ TONE: Mapping[str, str] = {
 _GRAVITY = ("broken", "erased", "ended", "unrecorded", "unsigned", "verified")
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """One verdict as a page shows it."""
 
     state: str
