@@ -18,8 +18,17 @@ import polars as pl
 import yaml
 
 from benchmarks.speed import CHORUS, seconds
-from registry.artifact import ArtifactPath, Hasher, MethodEntry, content_digest, count_rows
-from registry.artifact import InputEntry, Manifest, ProfileEntry, digest_of
+from registry.artifact import (
+    ArtifactPath,
+    Hasher,
+    InputEntry,
+    Manifest,
+    MethodEntry,
+    ProfileEntry,
+    content_digest,
+    count_rows,
+    digest_of,
+)
 from registry.declaration import FOLDERS
 from registry.graph import Graph, Node, load_graph
 from registry.method import code_of
@@ -94,10 +103,13 @@ def _manifest(graph: Graph, node: Node, artifact: ArtifactPath) -> Manifest:
         tables = node.declared.method.reads if community in node.reads else ()
         profiles.append(
             ProfileEntry(
-                id=community, use=use, permission=profile.profile.permission, fields={},
+                id=community,
+                use=use,
+                permission=profile.profile.permission,
+                fields={},
                 consent=digest_of([data["permission"], data["consent"]]),
                 tables={name: Hasher(None).file(profile.table(name)) for name in tables},
-            )  # fmt: skip
+            )
         )
     inputs = [
         InputEntry(role=edge.role, node=edge.node, content=found.content)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from typing import Any
 
 from markupsafe import Markup
@@ -100,9 +99,7 @@ def _render(
     )
 
 
-def _samples(
-    library: Library, item: Item, manifest: Manifest, *, rows: bool
-) -> Iterator[Sample]:
+def _samples(library: Library, item: Item, manifest: Manifest, *, rows: bool) -> Iterator[Sample]:
     """Tables of a dataset; of other artifacts only what was left out, and why."""
     tables = [entry.path for entry in library.shelf.tree(item.node)]
     for path in tables:

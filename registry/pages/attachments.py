@@ -1,4 +1,4 @@
-"""Files of an artifact that the site carries along: pictures, figures, and pages of our own kind."""
+"""Files of an artifact that the site carries along: pictures, figures, pages of our own kind."""
 
 from __future__ import annotations
 
@@ -71,7 +71,10 @@ def attachments(shelf: Shelf, kind: str, node: str) -> Iterator[Attachment]:
 
 def _plain(path: str) -> bool:
     """Whether a path can be carried by any link as it is."""
-    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_@.-]*(?:/[A-Za-z0-9][A-Za-z0-9_@.-]*)*", path) is not None
+    return (
+        re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_@.-]*(?:/[A-Za-z0-9][A-Za-z0-9_@.-]*)*", path)
+        is not None
+    )
 
 
 def _start(path: Path, count: int) -> bytes:

@@ -86,8 +86,7 @@ def build(
         index = search_index(library, lists)
         target.page(INDEX, index.decode(), lambda: index)
         for name in ASSETS:
-            content = (HERE / "static" / name).read_bytes()
-            target.page(name, name, lambda content=content: content)
+            target.page(name, name, (HERE / "static" / name).read_bytes)
         target.close(library.proof.found, hasher)
     states = [one.verdict.state for one in library.releases or library.items.values()]
     return Built(

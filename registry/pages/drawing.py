@@ -24,6 +24,16 @@ _STONE = 6
 _SWEEPS = 8
 
 
+_START = (
+    '<svg class="lineage" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+    'role="group" aria-label="{title}">'
+)
+_HEAD = (
+    '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" '
+    'markerHeight="8" orient="auto"><path class="head" d="M0 0 L8 4 L0 8 z"/></marker></defs>'
+)
+
+
 @dataclass(frozen=True)
 class Box:
     """One thing in a drawing."""
@@ -58,10 +68,8 @@ def draw(boxes: Sequence[Box], arrows: Iterable[tuple[str, str]], title: str) ->
     width = len(layers) * (_WIDTH + _LAYER) - _LAYER + 4
     height = max(y + _tall(name, known) for name, (_, y) in places.items()) + 2
     parts = [
-        f'<svg class="lineage" viewBox="0 0 {width} {height:g}" width="{width}" '
-        f'height="{height:g}" role="group" aria-label="{escape(title)}">',
-        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" '
-        'markerHeight="8" orient="auto"><path class="head" d="M0 0 L8 4 L0 8 z"/></marker></defs>',
+        _START.format(width=width, height=f"{height:g}", title=escape(title)),
+        _HEAD,
     ]
     parts += [_arrow([(*places[name], _tall(name, known)) for name in way]) for way in ways]
     parts += [_box(known[n], places[n]) for layer in layers for n in layer if n in known]

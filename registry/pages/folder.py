@@ -1,7 +1,7 @@
 """The folder of a site: what a build before left there, and writing only what changed.
 
-`.chorus-site.json` holds, for each page, the digest of everything it depends on and the stamp of the
-file that was written. A name stands in it before its file is written, so that a build that was
+`.chorus-site.json` holds, for each page, the digest of everything it depends on and the stamp of
+the file that was written. A name stands in it before its file is written, so that a build that was
 killed leaves nothing of which the next one does not know. Files that no build of ours wrote are
 never touched.
 """

@@ -197,7 +197,7 @@ class Library:
             return ()
 
     def measured(self, node: str, content: str) -> Iterator[tuple[str, Result]]:
-        """What evaluations found about a node with this content; what two of them say stands once."""
+        """What evaluations found about a node with this content; what two say stands once."""
         seen: list[Result] = []
         for evaluation in self.measuring(node, content):
             for result in self.results(evaluation):

@@ -79,7 +79,7 @@ def listings(library: Library) -> list[Listing]:
     of: dict[str, list[Item]] = {"model": [], "dataset": [], "evaluation": [], "": []}
     for item in library.items.values():
         of[item.kind if item.kind in of else ""].append(item)
-    found = {
+    found: dict[str, Sequence[Any]] = {
         "releases": library.releases,
         "models": of["model"],
         "datasets": of["dataset"],
@@ -178,8 +178,10 @@ def _plain(entry: Any) -> Any:
 
 
 def search_index(library: Library, found: Sequence[Listing]) -> bytes:
-    """Everything that can be searched, as a script that holds only data: a page on a disk may
-    load a script that lies beside it, and no JSON."""
+    """Everything that can be searched, as a script that holds only data.
+
+    A page on a disk may load a script that lies beside it, and no JSON.
+    """
     entries = []
     for one in found:
         for entry in one.entries:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import get_args
 
 from registry.card import SPEAKS
@@ -61,7 +61,7 @@ def profile_page(library: Library, community: str) -> Page:
         "standing": library.proof.permission(community),
         "events": profile.life.last,
         "tables": [[name, _digest(library, profile, name)] for name in TABLES],
-        "items": [item for item in resting[:_MOST]],
+        "items": resting[:_MOST],
         "count": len(resting),
         "releases": [[one.name.tag, one.verdict, one.retired] for one in releases],
         "ended": _ended(profile),
@@ -75,7 +75,9 @@ def _ended(profile: Profile) -> bool:
 
 
 def _digest(library: Library, profile: Profile, table: str) -> str:
-    return library.shelf.ground.source(profile.shown(table)) if profile.table(table).is_file() else ""
+    return (
+        library.shelf.ground.source(profile.shown(table)) if profile.table(table).is_file() else ""
+    )
 
 
 def _render(library: Library, profile: Profile) -> str:

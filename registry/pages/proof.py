@@ -28,7 +28,6 @@ from registry.release_proof import verify_release
 from registry.tombstones import FOLDER as TOMBSTONES
 
 
-
 @cache
 def program() -> str:
     """Digest of everything that this program is: a change of it makes every page anew."""
@@ -72,7 +71,7 @@ class Proof:
     ) -> Verification:
         if subject in self._verified:
             return self._verified[subject]
-        kept = self.kept.get(subject)
+        kept: dict[str, Any] = self.kept.get(subject, {})
         found = _read(kept, subject, fingerprint)
         if found is None:
             self.walked += 1

@@ -25,6 +25,7 @@ POLICY = (
 on a disk is `'self'`, so `file:` is named too; from a web server it grants nothing."""
 ALONE = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """The same for a page that is one file."""
+_STEP, _LARGE = 1000, 100
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
@@ -53,7 +54,9 @@ class Links:
 
     def profile(self, community: str) -> str:
         """The way to a profile's page; nothing where it has none."""
-        return back(self.page) + profile_page(community) if community in self.library.profiles else ""
+        return (
+            back(self.page) + profile_page(community) if community in self.library.profiles else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -72,14 +75,18 @@ class NoLinks:
 def size(count: int) -> str:
     """Bytes in words: 538 MB."""
     value, unit = float(count), 0
-    while value >= 1000 and unit < len(_UNITS) - 1:
-        value, unit = value / 1000, unit + 1
-    return f"{value:.0f} {_UNITS[unit]}" if unit == 0 or value >= 100 else f"{value:.3g} {_UNITS[unit]}"
+    while value >= _STEP and unit < len(_UNITS) - 1:
+        value, unit = value / _STEP, unit + 1
+    return (
+        f"{value:.0f} {_UNITS[unit]}"
+        if unit == 0 or value >= _LARGE
+        else (f"{value:.3g} {_UNITS[unit]}")
+    )
 
 
 def number(value: float) -> str:
     """A figure with as many digits as a reader compares."""
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.1f}"
+    return f"{value:.3f}" if abs(value) < _LARGE else f"{value:,.1f}"
 
 
 def plainly(value: Any) -> str:
@@ -111,8 +118,6 @@ def render_alone(template: str, **values: Any) -> str:
     """A page that is one file."""
     from markupsafe import Markup
 
-    style = (HERE / "static" / "style.css").read_text(encoding="utf-8")
+    style = Markup((HERE / "static" / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - ours
     found = _environment().get_template(template)
-    return found.render(
-        to="", page="", policy=ALONE, alone=True, style=Markup(style), **values  # noqa: S704 - ours
-    )
+    return found.render(to="", page="", policy=ALONE, alone=True, style=style, **values)

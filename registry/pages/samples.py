@@ -1,9 +1,9 @@
-"""Tables of an artifact as a page shows them: columns, a few rows, and what was left out and why."""
+"""Tables of an artifact as a page shows them: columns, a few rows, what was left out and why."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,18 +107,16 @@ def _cells(row: Iterable[Any]) -> tuple[str, ...]:
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, (list, tuple)) and not any(
-        isinstance(one, (list, tuple, Mapping)) for one in value
-    ):
-        return text(" · ".join(_cell(one) for one in value))
-    if isinstance(value, (list, tuple, Mapping)):
-        return text(json.dumps(value, ensure_ascii=False, default=str))
-    if isinstance(value, bytes):
-        return f"{len(value)} bytes"
-    return text(value)
+    match value:
+        case None | bool():
+            return {None: "", True: "yes", False: "no"}[value]
+        case float():
+            return f"{value:.4g}"
+        case bytes():
+            return f"{len(value)} bytes"
+        case list() if not any(isinstance(one, (list, dict)) for one in value):
+            return text(" · ".join(_cell(one) for one in value))
+        case list() | dict():
+            return text(json.dumps(value, ensure_ascii=False, default=str))
+        case _:
+            return text(value)

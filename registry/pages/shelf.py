@@ -31,6 +31,7 @@ from registry.impact import manifests
 from registry.objects import Objects
 from registry.store import PIPELINES, YAML_LOADER, lock_path
 from registry.tombstones import FOLDER as TOMBSTONES
+from registry.tombstones import Tombstones
 
 Answer = TypeVar("Answer")
 
@@ -81,6 +82,7 @@ class Shelf:
     def __init__(self, graph: Graph, ground: Ground) -> None:
         self.graph = graph
         self.ground = Remembering(ground)
+        self._graves = Tombstones(graph.project.root)
         self._manifests: dict[str, Manifest | None] = {}
 
     @cached_property
@@ -96,13 +98,13 @@ class Shelf:
         raise NotImplementedError
 
     def manifest(self, node_id: str) -> Manifest | None:
-        """The manifest of a node; None where there is none that can be read."""
+        """The manifest of a node, made or erased; None where there is none that can be read."""
         if node_id not in self._manifests:
             self._manifests[node_id] = self._parsed(node_id)
         return self._manifests[node_id]
 
     def _parsed(self, node_id: str) -> Manifest | None:
-        raw = self.ground.manifest(node_id)
+        raw = self.ground.manifest(node_id) or self._graves.manifest(node_id)
         if raw is None:
             return None
         try:
@@ -178,7 +180,9 @@ class Recorded(Shelf):
         if cached and cached.is_file():
             return cached
         here = ArtifactPath(self.graph.project.root / artifact_path(node_id))
-        same = here.manifest.is_file() and here.manifest.read_bytes() == self.ground.manifest(node_id)
+        same = here.manifest.is_file() and here.manifest.read_bytes() == self.ground.manifest(
+            node_id
+        )
         standing = here.files / path
         return standing if same and standing.is_file() else None
 

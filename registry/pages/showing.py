@@ -16,7 +16,9 @@ from registry.graph import Graph
 from registry.licences import conditions
 from registry.profile_folder import Profile
 
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROLS = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 """Characters that a reader cannot see, or that turn the reading direction of what follows."""
 _LONGEST = 300
 
@@ -25,7 +27,9 @@ def rows_withheld(graph: Graph, communities: Iterable[str], manifest: Manifest) 
     """Why the rows of an artifact are not shown; nothing where they may be."""
     if forbidden := conditions(manifest.licence) & {"SA", "ND"}:
         held = " and ".join(sorted(forbidden))
-        return f"Its licence, {manifest.licence}, sets terms ({held}) on sharing what is made from it."
+        return (
+            f"Its licence, {manifest.licence}, sets terms ({held}) on sharing what is made from it."
+        )
     if manifest.licence.lower() in ("none-granted", "other", "unknown"):
         return "No licence allows sharing them."
     for community in sorted(set(communities)):
@@ -35,8 +39,8 @@ def rows_withheld(graph: Graph, communities: Iterable[str], manifest: Manifest) 
         if profile.profile.sensitive:
             return f"They rest on the profile {community}, whose people could be endangered."
         if profile.refusal("publish-data", today()) is not None:
-            what = profile.profile.permission
-            return f"They rest on the {what} of {community}, which does not grant publishing data today."
+            held = f"They rest on the {profile.profile.permission} of {community}"
+            return f"{held}, which does not grant publishing data today."
     return ""
 
 
