@@ -1,15 +1,18 @@
-"""`chorus site`: pages for people who use a browser."""
+"""`chorus site`: the reviewer's pages and the partner's form, for people who use a browser."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from registry.cli.output import say
+from registry.cli.output import Json, print_json, say
 from registry.errors import UsageError
 
-site_app = typer.Typer(help="Serve the form by which a community partner hands in a profile.")
+site_app = typer.Typer(
+    help="Build the reviewer's pages, or serve the form by which a partner hands in a profile."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -17,9 +20,53 @@ def register(app: typer.Typer) -> None:
     app.add_typer(site_app, name="site", rich_help_panel="Communities")
 
 
-@site_app.callback()
-def _site() -> None:
-    """Keeps `serve` a command of its own."""
+@site_app.command()
+def build(
+    folder: Annotated[
+        Path, typer.Argument(help="Where the site goes: a new folder, or one built before.")
+    ] = Path("site"),
+    rev: Annotated[
+        str, typer.Option(help="A Git revision to show instead of what lies here.")
+    ] = "",
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Hash every byte anew, also where nothing seems to move."),
+    ] = False,
+    data_docs: Annotated[
+        Path | None,
+        typer.Option(help="A folder of Data Docs to carry along (`chorus quality --docs`)."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Build the reviewer's pages: releases with verdict first, then everything they rest on.
+
+    The folder opens from a disk: file:///.../index.html. Building again writes only what changed.
+    Exits 0 whatever the verdicts are; `chorus lineage verify` gives them as exit codes.
+    """
+    from registry.cli.reading import load
+    from registry.pages.build import build as build_site
+
+    built = build_site(load(), folder, rev, verify=verify, data_docs=data_docs)
+    if json:
+        print_json(
+            folder=str(built.folder),
+            artifacts=built.artifacts,
+            releases=built.releases,
+            written=built.written,
+            kept=built.kept,
+            verdicts_found=built.walked,
+            verdict=built.verdict,
+        )
+        return
+    say(
+        f"{built.releases:,} releases, {built.artifacts:,} artifacts; the gravest verdict is "
+        f"`{built.verdict}`"
+    )
+    say(
+        f"{built.walked:,} verdicts were found anew; the others rest on nothing that moved "
+        f"(--verify hashes everything)"
+    )
+    say(f"wrote {built.written:,} files and kept {built.kept:,}: open {built.folder}/index.html")
 
 
 @site_app.command()
