@@ -158,7 +158,7 @@ def main() -> None:
     """Measures every way, and prints them side by side."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--pandas-rows", type=int, default=1_000_000, help="rows of that pair")
+    parser.add_argument("--pandas-rows", type=int, default=4_000_000, help="rows of that pair")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--way", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)

@@ -32,7 +32,7 @@ def draw_table(path: Path, table: Table, moved: Sequence[Moved] = ()) -> bytes |
     if len(table.communities) > 1:
         panels.append(_bars("rows of each community", table.communities, _COLOURS["communities"]))
     if far := {one.column: one.distance for one in moved[:_BARS] if one.distance > 0}:
-        panels.append(_bars("moved since the version before", far, _COLOURS["moved"]))
+        panels.append(_bars("moved since the version before", far, _COLOURS["moved"], 1))
     if not panels:
         return None
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -64,10 +64,13 @@ def _lengths(column: str, read: Mapping[str, Any]) -> Callable[[Any], None]:
     return panel
 
 
-def _bars(title: str, values: Mapping[str, float], colour: str) -> Callable[[Any], None]:
+def _bars(
+    title: str, values: Mapping[str, float], colour: str, highest: float | None = None
+) -> Callable[[Any], None]:
     def panel(axis: Any) -> None:
         shown = dict(list(values.items())[:_BARS])
         axis.barh([*shown][::-1], [*shown.values()][::-1], color=colour)
         axis.set_title(title, fontsize=9)
+        axis.set_xlim(0, highest)
 
     return panel

@@ -1,8 +1,8 @@
 """What a table holds, to be read in ten seconds: rows, columns, texts, communities.
 
 Counts are exact, but for the number of different values, which DuckDB estimates. Texts are judged
-by what an installed package offers (`registry.quality.languages`), on an even sample where there
-are many.
+by what an installed package offers (`registry.quality.languages`), if one does, and on an even
+sample where there are many.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry.quality.languages import texts
+from registry.quality import languages
 from registry.quality.sql import columns_of, name, parquet
 from registry.typed import Frozen
 
@@ -91,6 +91,7 @@ def _table(connection: duckdb.DuckDBPyConnection, path: Path, called: str) -> Ta
     source = parquet(path)
     types = columns_of(connection, source)
     ((rows,),) = connection.execute(f"select count(*) from {source}").fetchall()
+    judge = languages.offered()
     communities = _counts(connection, source, "community") if "community" in types else {}
     return Table(
         table=called,
@@ -98,9 +99,9 @@ def _table(connection: duckdb.DuckDBPyConnection, path: Path, called: str) -> Ta
         columns=tuple(_columns(connection, source, types)),
         communities=communities,
         texts=tuple(
-            _texts(connection, source, column, rows)
+            _texts(connection, source, column, rows, judge)
             for column in TEXTS
-            if types.get(column) == "VARCHAR" and rows
+            if judge and types.get(column) == "VARCHAR" and rows
         ),
     )
 
@@ -149,13 +150,18 @@ def _counts(connection: duckdb.DuckDBPyConnection, source: str, column: str) -> 
     return {str(value): times for value, times in found.fetchall()}
 
 
-def _texts(connection: duckdb.DuckDBPyConnection, source: str, column: str, rows: int) -> Texts:
+def _texts(
+    connection: duckdb.DuckDBPyConnection,
+    source: str,
+    column: str,
+    rows: int,
+    judge: languages.Texts,
+) -> Texts:
     """Every n-th text, so that the same table is always described alike."""
     step = max(1, rows // _SAMPLE)
     numbered = f"select {name(column)} as text, row_number() over () as place from {source}"
     query = f"select text from ({numbered}) where text is not null and place % {step} = 0"
     read: list[Any] = [text for (text,) in connection.execute(query).fetchall()]
-    judge = texts()
     repeated = sum(place is not None for place in judge.repeated(read)) if read else 0
-    languages = dict(judge.languages(read))
-    return Texts(column=column, judged=len(read), languages=languages, repeated=repeated)
+    found = dict(judge.languages(read))
+    return Texts(column=column, judged=len(read), languages=found, repeated=repeated)

@@ -30,16 +30,22 @@ class Texts(Protocol):
         """For each text, the place of an earlier one that it nearly repeats."""
 
 
+def offered() -> Texts | None:
+    """What an installed package offers; None where none does."""
+    points = {point.name: point for point in entry_points(group=GROUP)}
+    found: Texts | None = points["default"].load() if "default" in points else None
+    return found
+
+
 def texts() -> Texts:
     """What an installed package offers; raises UsageError where none does."""
-    points = {point.name: point for point in entry_points(group=GROUP)}
-    if "default" not in points:
+    found = offered()
+    if found is None:
         raise UsageError(
             "no installed package tells languages apart",
             where=GROUP,
             mend="install one that offers the entry point, or leave the expectation out",
         )
-    found: Texts = points["default"].load()
     return found
 
 
