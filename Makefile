@@ -5,7 +5,7 @@ BIN := .venv/bin
 PROJECT ?= .
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo ui test test-slow check format bench bench-data bench-evaluation bench-training gpu-check repro
+.PHONY: help setup demo ui test test-slow check format bench bench-data bench-evaluation bench-lineage bench-training gpu-check repro
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,10 @@ bench-data: setup  ## The speed claims of the data methods, side by side (an hou
 	@python -m benchmarks.diversity
 	@python -m benchmarks.synthesis
 	@python -m benchmarks.gradients
+
+bench-lineage: setup  ## Tracing in a history of 100,000 records, and proof beside plain SHA-256
+	@python -m benchmarks.lineage
+	@python -m benchmarks.verify
 
 bench-training: setup  ## What training costs beside trl and a naive loss (ten minutes)
 	@python -m benchmarks.training

@@ -27,6 +27,8 @@ class Walked:
     """The day of that commit, or today."""
     manifests: Mapping[str, Manifest]
     """The manifest of each node, inputs first."""
+    root: Path
+    """The project, for forms that describe files as well."""
 
 
 def walked(ground: Ground, node: str, root: Path) -> Walked:
@@ -43,4 +45,4 @@ def walked(ground: Ground, node: str, root: Path) -> Walked:
 
     visit(node)
     first = git.ask(root, "rev-list", "--max-parents=0", ground.revision or "HEAD")
-    return Walked(first[:12], node, ground.revision, ground.day, found)
+    return Walked(first[:12], node, ground.revision, ground.day, found, root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from pathlib import Path
 
 import pytest
 
@@ -27,7 +28,7 @@ def manifest(node: str, *inputs: str) -> Manifest:
 
 def walk(*manifests: Manifest) -> Walked:
     day = dt.date(2026, 11, 23)
-    return Walked("abc", manifests[-1].node, "", day, {m.node: m for m in manifests})
+    return Walked("abc", manifests[-1].node, "", day, {m.node: m for m in manifests}, Path())
 
 
 def test_json_holds_every_manifest_and_edge(released_toy: Folder) -> None:
