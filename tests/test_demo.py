@@ -52,6 +52,9 @@ def test_a_release_is_made_verified_and_loads(demo: Folder) -> None:
     (release,) = demo.chorus("releases", "--json").json["releases"]
     assert release["release"] == "community-rl/age-22-34@v1.0.0"
     assert demo.chorus("lineage", "verify", release["release"]).out.startswith("verified")
+    own = ("releases/community-rl/age-22-34/1.0.0", "--key", "registry/keys/demo.pem")
+    assert demo.chorus("release", "verify", *own).out.startswith("verified")
+    assert demo.run("git", "ls-files", ".chorus").out == ""
     script = (
         "import sys, torch\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
