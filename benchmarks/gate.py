@@ -148,7 +148,7 @@ def _measure(way: str, folder: Path, rounds: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.gate", "--way", way, "--folder", str(folder),
                "--rounds", str(rounds)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
+    if done.returncode:  # out of memory, say
         return {"seconds": float("nan"), "peak": float("nan"), "verdicts": None}
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

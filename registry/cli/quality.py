@@ -58,7 +58,8 @@ def quality(
 
 
 def _publish(names: list[str], folder: Path, json: bool) -> None:
-    from registry.quality.data_docs import INDEX, publish
+    from registry.quality.data_docs import publish
+    from registry.quality.offline import INDEX
 
     graph = load()
     nodes = graph.select(names) if names else list(graph.nodes.values())

@@ -7,6 +7,7 @@ verdict and count of Great Expectations beside those of the gate.
 from __future__ import annotations
 
 import shutil
+import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from registry.errors import UsageError
 from registry.expectation import Expectation, arguments
 from registry.graph import Graph, Node
 from registry.quality.gate import check
+from registry.quality.offline import INDEX, Listed, flatten, list_pages
 from registry.quality.suites import (
     RESULTS,
     context,
@@ -31,7 +33,7 @@ from registry.typed import Frozen
 if TYPE_CHECKING:
     from great_expectations import ValidationDefinition
 
-INDEX, RESULTS_FILE = "index.html", "results.json"
+RESULTS_FILE = "results.json"
 _SITE = "quality"
 
 
@@ -67,6 +69,8 @@ class TableResults(Frozen):
     """The table."""
     suite: str
     """SHA-256 of the suite's contract."""
+    page: str
+    """The file of its page."""
     checks: tuple[Compared, ...]
     """Every expectation of the suite."""
 
@@ -94,19 +98,23 @@ def publish(graph: Graph, nodes: Sequence[Node], folder: Path) -> Results:
         UsageError: Where the folder holds anything else.
     """
     _clear(folder)
-    into = context()
-    _add_site(into, folder)
-    tables = []
+    into, tables = context(), list[TableResults]()
     for node in nodes:
         manifest = graph.artifact(node).read_manifest()
         if manifest is not None:
             tables += _tables(graph, node, manifest, into)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        into.build_data_docs(site_names=[_SITE])
+    with tempfile.TemporaryDirectory(prefix="chorus-quality-") as built:
+        _build(into, Path(built))
+        flatten(Path(built), [table.page.removesuffix(".html") for table in tables], folder)
     import great_expectations
 
-    found = Results(great_expectations=great_expectations.__version__, tables=tuple(tables))
+    listed = [
+        Listed(t.page, t.node, t.table, sum(c.success for c in t.checks), len(t.checks))
+        for t in tables
+    ]
+    version = great_expectations.__version__
+    (folder / INDEX).write_text(list_pages(listed, version), encoding="utf-8")
+    found = Results(great_expectations=version, tables=tuple(tables))
     raw = canonical_json(found.model_dump(mode="json"), indent=2)
     write_atomically(folder / RESULTS_FILE, raw + b"\n")
     return found
@@ -125,7 +133,8 @@ def _clear(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _add_site(into: Any, folder: Path) -> None:
+def _build(into: Any, folder: Path) -> None:
+    """Has Great Expectations write its site."""
     store = {
         "class_name": "TupleFilesystemStoreBackend",
         "base_directory": str(folder.resolve()),
@@ -138,6 +147,9 @@ def _add_site(into: Any, folder: Path) -> None:
     )  # fmt: skip
     for site in set(into.variables.data_docs_sites or {}) - {_SITE}:
         into.delete_data_docs_site(site)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        into.build_data_docs(site_names=[_SITE])
 
 
 def _tables(graph: Graph, node: Node, manifest: Manifest, into: Any) -> list[TableResults]:
@@ -148,14 +160,17 @@ def _tables(graph: Graph, node: Node, manifest: Manifest, into: Any) -> list[Tab
             asked = [given for given in contract if given.table == table]
             both = [given for given in asked if given.checker == "both"]
             gate = dict(zip(both, check(files, both), strict=True))
+            # A dot would part the name into folders; a plus stands in no name of a table.
+            name = f"{node.id}+{table.removesuffix('.parquet').replace('/', '+')}"
             results = tuple(
                 _compared(verdict, gate.get(verdict.expectation))
-                for verdict in _validated(files / table, asked, into, f"{node.id} {table}")
+                for verdict in _validated(files / table, asked, into, name)
             )
             digest = suite_digest(asked)
             found.append(
                 TableResults(
                     node=node.id, content=manifest.content, table=table, suite=digest,
+                    page=f"{name}.html",
                     checks=results,
                 )
             )  # fmt: skip

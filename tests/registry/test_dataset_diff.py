@@ -198,7 +198,12 @@ class TestCommands:
         assert "1 of 1 expectations met in 1 tables" in done.out
         assert "leaked" not in done.err
         assert (grown.root / "pages/index.html").is_file()
-        assert list((grown.root / "pages").rglob("validations/**/*.html"))
+        page = (grown.root / "pages/words+words.html").read_text()
+        assert "<script" not in page
+        assert "https://" not in page
+        assert "default-src 'none'" in page
+        assert 'href="index.html"' in page
+        assert "words+words.html" in (grown.root / "pages/index.html").read_text()
         (table,) = grown.chorus("quality", "--docs", "pages", "--json").json["tables"]
         assert (table["node"], table["table"]) == ("words", "words.parquet")
         assert len(table["suite"]) == len(table["content"]) == 64
