@@ -49,6 +49,7 @@ bench: setup  ## Print the speed claims, side by side
 	@python -m benchmarks.profiles
 	@python -m benchmarks.profile_import
 	@python -m benchmarks.gate
+	@python -m benchmarks.site
 
 bench-data: setup  ## The speed claims of the data methods, side by side (an hour on two cores)
 	@python -m benchmarks.filtering

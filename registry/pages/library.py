@@ -16,6 +16,7 @@ from registry.pages.addresses import node_page, release_page
 from registry.pages.proof import Proof
 from registry.pages.samples import REJECTED
 from registry.pages.shelf import Shelf
+from registry.pages.showing import figures_withheld
 from registry.pages.verdicts import Verdict, verdict_of
 from registry.profile_folder import Profile
 from registry.release import Name, Statement, parse_name, read_statement
@@ -197,9 +198,15 @@ class Library:
             return ()
 
     def measured(self, node: str, content: str) -> Iterator[tuple[str, Result]]:
-        """What evaluations found about a node with this content; what two say stands once."""
+        """What evaluations found about a node with this content; what two say stands once.
+
+        Figures that rest on what may not be shown are left out.
+        """
         seen: list[Result] = []
         for evaluation in self.measuring(node, content):
+            rests = self.communities(evaluation, self.shelf.manifest(evaluation))
+            if figures_withheld(self.shelf.graph, rests):
+                continue
             for result in self.results(evaluation):
                 if result.about == node and result not in seen:
                     seen.append(result)

@@ -17,6 +17,7 @@ from registry.pages.lineage_view import LineageView, Pages, lineage_view, with_c
 from registry.pages.markdown import render as markdown
 from registry.pages.rendering import Links, Page, render
 from registry.pages.results_view import result_tables
+from registry.pages.showing import endangers
 from registry.release import STATEMENT
 
 _HASHED = 5_000_000
@@ -95,6 +96,8 @@ def card_of(library: Library, one: Released) -> Markup | None:
     """The card as HTML; None where it is not here or is not one that the statement knows."""
     card = one.name.card(library.shelf.graph.project.root)
     if one.verdict.state == "broken" or not card.is_file() or card.is_symlink():
+        return None
+    if endangers(library.shelf.graph, library.communities_of(one)):
         return None
     if card.stat().st_size > _LARGEST_CARD:
         return None

@@ -49,10 +49,16 @@ def figures_withheld(graph: Graph, communities: Iterable[str]) -> str:
     for community in sorted(set(communities)):
         profile = graph.project.profiles.get(community)
         if profile is None or profile.stage == "withdrawn":
-            return f"They rest on the profile {community}, which was withdrawn."
+            return f"They rest on the profile {community}, which is gone or was withdrawn."
         if profile.profile.sensitive:
             return f"They rest on the profile {community}, whose people could be endangered."
     return ""
+
+
+def endangers(graph: Graph, communities: Iterable[str]) -> bool:
+    """Whether people of one of these profiles are grouped by what can endanger them."""
+    known = [graph.project.profiles.get(community) for community in communities]
+    return any(profile is not None and profile.profile.sensitive for profile in known)
 
 
 def steward_of(profile: Profile) -> str:
