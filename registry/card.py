@@ -84,9 +84,14 @@ class Card:
         return better_served(self.graph, self.node, self.manifests[self.node.id].content)
 
     @property
+    def chain(self) -> list[Node]:
+        """The node and everything that it was made from, inputs first."""
+        return self.graph.upstream([self.node])
+
+    @property
     def limits(self) -> list[str]:
         """What the methods of the models on the way say that a reader must know."""
-        models = [n for n in self.graph.upstream([self.node]) if n.declaration.kind == "model"]
+        models = [n for n in self.chain if n.declaration.kind == "model"]
         return list(dict.fromkeys(limit for n in models for limit in n.declared.method.limits))
 
     def _measured(self) -> Iterator[Result]:

@@ -24,10 +24,10 @@ from registry.artifact import (
 )
 from registry.card import Card, write_card
 from registry.consent import today
-from registry.dataset_card import described
 from registry.dsse import seal
 from registry.errors import IntegrityError, RefusedError, UsageError
 from registry.graph import Graph, Node
+from registry.machine_readable import data_of, materials_of
 from registry.release import RELEASES, STATEMENT, Name, Statement
 from registry.release_keys import ReleaseKey
 from registry.release_tags import register_version
@@ -170,29 +170,9 @@ def _describe(
         order.override,
     )
     (scratch / "README.md").write_text(write_card(card), encoding="utf-8")
-    profiles = [profile.profile for profile in card.profiles]
-    chain = graph.upstream([node])
-    subject = bill_of_materials.Subject(
-        node=node.id,
-        name=name.name,
-        version=name.version,
-        descriptions={one.id: one.declaration.description for one in chain},
-        limits=card.limits,
-        results=card.results,
-    )
-    bill = bill_of_materials.bill_of_materials(subject, manifests, profiles)
-    (scratch / bill_of_materials.FILE).write_bytes(bill)
-    datasets = [described(graph, one) for one in chain if one.declaration.kind == "dataset"]
-    if datasets:
-        text = croissant.croissant(
-            f"{name.name.replace('/', '-')}-data",
-            f"What {name} learned from.",
-            name.version,
-            datasets,
-            profiles,
-            day,
-        )
-        (scratch / croissant.FILE).write_bytes(text)
+    (scratch / bill_of_materials.FILE).write_bytes(materials_of(card))
+    if data := data_of(card, day):
+        (scratch / croissant.FILE).write_bytes(data)
 
 
 def _require_same(statement: Statement, manifest: Manifest) -> None:

@@ -176,7 +176,9 @@ def history(target: Target, json: Json = False) -> None:
 
 def export(
     target: Target,
-    form: Annotated[str, typer.Option("--format", help="json, mermaid or openlineage.")] = "json",
+    form: Annotated[
+        str, typer.Option("--format", help="json, mermaid, openlineage, croissant or cyclonedx.")
+    ] = "json",
     rev: Rev = None,
     objects: Objects = None,
     out: Annotated[
@@ -186,11 +188,32 @@ def export(
     """Write the lineage of an artifact or a release in a form that other programs read."""
     from registry.artifact import write_atomically
     from registry.export import write
+    from registry.machine_readable import FORMS
 
-    with standing(objects) as graph:
-        ground, node = ground_of(graph, target, rev, objects)
-        text = write(form, ground, node, graph.project.root)
-    if out is None:
-        sys.stdout.write(text)
+    if form in FORMS:
+        raw = _described(target, form, lies_here=rev is None)
     else:
-        write_atomically(out, text.encode())
+        with standing(objects) as graph:
+            ground, node = ground_of(graph, target, rev, objects)
+            raw = write(form, ground, node, graph.project.root).encode()
+    if out is None:
+        sys.stdout.write(raw.decode())
+    else:
+        write_atomically(out, raw)
+
+
+def _described(target: str, form: str, *, lies_here: bool) -> bytes:
+    from registry.cli.reading import load
+    from registry.machine_readable import of_node, of_release
+    from registry.release import parse_name
+
+    if not lies_here:
+        raise UsageError(
+            f"{form} describes files as they lie here",
+            where="--rev",
+            mend="name a release, which carries its own, or check that revision out",
+        )
+    graph = load()
+    if name := parse_name(target):
+        return of_release(graph, name, form)
+    return of_node(graph, graph.node(target), form)

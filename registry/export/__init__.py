@@ -22,5 +22,8 @@ FORMATS: Mapping[str, Callable[[Walked], str]] = {
 def write(form: str, ground: Ground, node: str, root: Path) -> str:
     """The lineage of a node in a format; raises UsageError on one that is not known."""
     if form not in FORMATS:
-        raise UsageError(f"no format is called {form!r}", mend=f"formats: {', '.join(FORMATS)}")
+        raise UsageError(
+            f"no format is called {form!r}",
+            mend=f"formats: {', '.join(FORMATS)}, croissant, cyclonedx",
+        )
     return FORMATS[form](walked(ground, node, root))
