@@ -25,7 +25,8 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto
 i { font-style: normal }
 h1 { font-size: 1.6rem } h4, h5, h6 { font-size: 1.1rem; margin: 1.5rem 0 .5rem }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 }
-th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; overflow-wrap: anywhere;
+th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0;
+  overflow-wrap: anywhere;
   border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent) }
 .badge, code { font-family: ui-monospace, monospace; font-size: .9em; padding: 0 .25em;
   background: color-mix(in srgb, currentColor 10%, transparent); border-radius: .2em }
