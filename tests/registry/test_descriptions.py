@@ -81,7 +81,7 @@ def dataset(folder: Path) -> Manifest:
 # Croissant.
 
 
-@pytest.mark.filterwarnings("ignore:ConjunctiveGraph:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # rdflib and pandas, in mlcroissant
 def test_croissant_is_read_by_its_own_library_and_loads_the_rows(
     tmp_path: Path, profile: ValueProfile
 ) -> None:
