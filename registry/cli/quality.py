@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from registry.quality_report import Drift, QualityReport
 
 _PANEL = "Look"
-_FEW, _MOVED = 4, 0.02
-"""Values of a column that are shown, and how far a column moves before it is named."""
+_FEW, _MOVED, _WIDTH = 4, 0.02, 160
+"""Values of a column that are shown, how far it moves before it is named, letters of a row."""
 
 
 def register(app: typer.Typer) -> None:
@@ -98,7 +98,7 @@ def _verdict(verdict: Verdict) -> Iterator[tuple[str, ...]]:
     if not verdict.success:
         yield (f"           {given.expect} in {given.table}: {verdict.detail or verdict.counted}",)
         for row in verdict.examples:
-            yield (f"             {row}",)
+            yield (f"             {_cut(row)}",)
 
 
 def _table(table: Table, moved: Drift | None) -> Iterator[tuple[str, ...]]:
@@ -189,6 +189,10 @@ def _difference(table: TableDifference) -> Iterator[tuple[str, ...]]:
         yield (f"  moved (0 not at all, 1 wholly): {', '.join(far)}",)
 
 
+def _cut(line: str) -> str:
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "\u2026"
+
+
 def _row(row: Row) -> str:
-    shown = row.row if len(row.row) <= 100 else row.row[:99] + "\u2026"  # noqa: PLR2004
+    shown = _cut(row.row)
     return f"{shown}  {row.reason}" if row.reason else shown

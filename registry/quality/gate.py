@@ -246,7 +246,10 @@ def _judged(
     met = enough(considered, unexpected, given.mostly)
     if not unexpected or one.rule is None:
         return Verdict(given, met)
-    query = f"select * from {source} where {one.rule.breaks} limit {EXAMPLES}"
+    first = [c for c in dict.fromkeys(("row_id", *named_columns(given))) if c in sight.types]
+    shown = ", ".join(map(name, first))
+    others = f", * exclude ({shown})" if len(first) < len(sight.types) else ""
+    query = f"select {shown}{others} from {source} where {one.rule.breaks} limit {EXAMPLES}"
     ids, lines = rows_shown(connection.execute(query))
     detail = ""
     if given.mostly is not None:

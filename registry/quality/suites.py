@@ -194,7 +194,8 @@ def verdict_of(given: Expectation, result: Any) -> Verdict:
     unexpected = sum(counts) if counts else int(not result.success)
     only = given.checker == "great expectations"
     seen = found.get("observed_value")
-    detail = f"found {seen}" if seen is not None and not isinstance(seen, (list, dict)) else ""
+    seen = seen.get("values", seen) if isinstance(seen, dict) else seen
+    detail = f"found {seen}" if seen is not None and not isinstance(seen, dict) else ""
     if only:
         detail = ", ".join(filter(None, [detail, ONLY_GREAT_EXPECTATIONS]))
     rows = tuple(str(value)[:60] for value in found.get("partial_unexpected_list") or ())

@@ -299,7 +299,13 @@ class TestExamples:
     def test_show_whole_rows(self, verdict_on):
         columns = {"id": ["r1", "r2"], "a": [0.5, 1.5]}
         verdict = verdict_on(columns, "column_values_to_be_between", column="a", max_value=1)
-        assert verdict.examples == ("id=r2, a=1.5",)
+        assert verdict.examples == ("a=1.5, id=r2",)
+
+    def test_put_the_rows_id_and_the_column_in_question_first(self, verdict_on):
+        columns = {"b": [1, 2], "a": [0.5, 1.5], "row_id": ["r1", "r2"]}
+        verdict = verdict_on(columns, "column_values_to_be_between", column="a", max_value=1)
+        assert verdict.examples == ("row_id=r2, a=1.5, b=2",)
+        assert verdict.rows == ("r2",)
 
     def test_are_the_first_few_only(self, verdict_on):
         columns = {"a": list(range(100))}
