@@ -7,7 +7,9 @@ their neighbours, forth and back (the barycentre rule of Sugiyama, Tagawa and To
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
 from markupsafe import Markup, escape
@@ -96,25 +98,28 @@ def _stepping_stones(
 
 
 def _layers(known: Mapping[str, Box], pairs: Sequence[tuple[str, str]]) -> list[list[str]]:
-    """The boxes by the longest way from a source; those in a circle stand together at the end."""
-    import networkx as nx
-
-    graph = nx.DiGraph()
-    graph.add_nodes_from(sorted(known))
-    graph.add_edges_from(pairs)
-    circle = {name for part in nx.strongly_connected_components(graph) if len(part) > 1
-              for name in part}  # fmt: skip
-    straight = graph.subgraph(name for name in graph if name not in circle)
-    found = [sorted(layer) for layer in nx.topological_generations(straight)]
+    """The boxes by the longest way from a source; what a circle holds up stands at the end."""
+    users: dict[str, list[str]] = {name: [] for name in known}
+    sorter: TopologicalSorter[str] = TopologicalSorter({name: [] for name in sorted(known)})
+    for start, end in pairs:
+        users[start].append(end)
+        sorter.add(end, start)
+    with suppress(CycleError):
+        sorter.prepare()
+    place: dict[str, int] = {}
+    number = 0
+    while ready := sorter.get_ready():
+        place |= dict.fromkeys(ready, number)
+        sorter.done(*ready)
+        number += 1
     # A source stands just before its first user, so that its arrow is short.
-    place = {name: number for number, layer in enumerate(found) for name in layer}
-    for name in [name for name in place if not graph.in_degree(name)]:
-        after = [place[user] for user in graph.successors(name) if user in place]
+    for name in known.keys() & place.keys() - {end for _, end in pairs}:
+        after = [place[user] for user in users[name] if user in place]
         place[name] = max(0, min(after) - 1) if after else place[name]
-    moved: list[list[str]] = [[] for _ in found]
-    for name in sorted(place):
-        moved[place[name]].append(name)
-    return [layer for layer in [*moved, sorted(circle)] if layer]
+    layers: list[list[str]] = [[] for _ in range(number + 1)]
+    for name in sorted(known):
+        layers[place.get(name, number)].append(name)
+    return [layer for layer in layers if layer]
 
 
 def _ordered(layers: list[list[str]], pairs: Sequence[tuple[str, str]]) -> list[list[str]]:
