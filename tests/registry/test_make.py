@@ -223,6 +223,28 @@ def test_an_input_that_moves_while_a_node_is_made_leaves_the_target_untouched(to
     assert "second" in (toy.root / "data/words/files/note.txt").read_text()
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("expires_on: never", 'expires_on: "2026-01-01"', "expired on 2026-01-01"),
+        ("uses: [train-sft, ", "uses: [", "does not grant 'train-sft'"),
+    ],
+)
+def test_a_permission_that_ends_while_a_node_is_made_leaves_the_target_untouched(
+    toy: Folder, before: str, after: str, said: str
+) -> None:
+    toy.chorus("make", "words", "letters")
+    toy.edit("registry/models/count.yaml", "{scale: 1}", "{scale: 1, seconds: 3}")
+    with toy.start("make", "count@age-22-34") as making:
+        _wait_for(toy, "count@age-22-34")
+        toy.edit("value_profiles/age-22-34/profile.yaml", before, after)
+        _, err = making.communicate(timeout=60)
+    assert making.returncode == 4
+    assert said in err
+    assert not (toy.root / "data/count/age-22-34").exists()
+    assert toy.states()["count@age-22-34"] == "missing"
+
+
 def test_a_missing_source_is_named_with_its_place(toy: Folder) -> None:
     toy.edit("registry/datasets/words.yaml", "rows: 5", "rows: 5, source: absent.txt")
     failed = toy.chorus("make", "words", expect=2)
