@@ -218,6 +218,14 @@ def toy_methods(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+def trust_a_new_key(folder: Folder) -> tuple[str, str]:
+    """Makes a key beside a project, which trusts it; returns the option that signs with it."""
+    key = str(folder.root.parent / "key.pem")
+    folder.chorus("key", "new", key, "--no-passphrase")
+    folder.chorus("key", "trust", f"{key}.pub", "--name", "amina")
+    return "--sign-with", key
+
+
 @pytest.fixture(scope="session")
 def _toy_template(tmp_path_factory: pytest.TempPathFactory, toy_methods: Path) -> Folder:
     root = tmp_path_factory.mktemp("toy") / "project"

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.conftest import Folder
+from tests.conftest import Folder, trust_a_new_key
 
 NODE, TAG = "count@age-22-34", "count/age-22-34@v1.0.0"
 RELEASE_PAGE = "releases/count/age-22-34/1.0.0.html"
@@ -23,9 +23,10 @@ def _released_template(_toy_template: Folder, tmp_path_factory: pytest.TempPathF
     shutil.copytree(_toy_template.root, root, symlinks=True)
     folder = Folder(root, _toy_template.env)
     folder.chorus("make", "--all")
+    signed = trust_a_new_key(folder)
     folder.run("git", "add", "--all")
     folder.run("git", "commit", "--quiet", "--message", "Made")
-    folder.chorus("release", NODE, "--version", "1.0.0", *TOY)
+    folder.chorus("release", NODE, "--version", "1.0.0", *TOY, *signed)
     return folder
 
 

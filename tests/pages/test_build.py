@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -276,9 +277,7 @@ def test_help_loads_neither_templates_nor_tables(released: Folder) -> None:
         "import sys, registry.cli; heavy = [m for m in ('jinja2', 'polars', 'markdown_it', "
         "'networkx') if m in sys.modules]; sys.exit(bool(heavy))"
     )
-    done = subprocess.run(
-        [shutil.which("python") or "python", "-P", "-c", code], check=False, env=dict(released.env)
-    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], check=False, env=dict(released.env))
     assert done.returncode == 0
 
 

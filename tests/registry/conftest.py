@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Folder
+from tests.conftest import Folder, trust_a_new_key
 
 NODE, TAG = "count@age-22-34", "count/age-22-34@v1.0.0"
 
@@ -18,10 +18,11 @@ def _released_template(_toy_template: Folder, tmp_path_factory: pytest.TempPathF
     shutil.copytree(_toy_template.root, root, symlinks=True)
     folder = Folder(root, _toy_template.env)
     folder.chorus("make", NODE, "--upstream")
+    signed = trust_a_new_key(folder)
     folder.run("git", "add", "--all")
     folder.run("git", "commit", "--quiet", "--message", "made")
     toy = ("--override", "A toy: it counts, and answers nobody.", "--by", "maintainer:7")
-    folder.chorus("release", NODE, "--version", "1.0.0", *toy)
+    folder.chorus("release", NODE, "--version", "1.0.0", *toy, *signed)
     return folder
 
 

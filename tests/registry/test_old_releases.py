@@ -1,7 +1,7 @@
 """Releases of the past, kept as they were, verify for ever.
 
-`tests/fixtures/releases/` holds, for each version of what a release is, a Git bundle of a project
-and DVC's objects. A new version adds a folder; none is ever made anew.
+`tests/fixtures/repositories/` holds, for each version of what a release is, a Git bundle of a
+project and DVC's objects. A new version adds a folder; none is ever made anew.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from registry.release import parse_name, read_statement
 from tests.conftest import ROOT
 from tests.registry.conftest import NODE, TAG
 
-KEPT = sorted((ROOT / "tests" / "fixtures" / "releases").iterdir())
+KEPT = sorted((ROOT / "tests" / "fixtures" / "repositories").iterdir())
 
 
 @pytest.fixture(params=KEPT, ids=lambda path: path.name)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import Folder
+from tests.conftest import Folder, trust_a_new_key
 
 NODE, TAG = "count@age-22-34", "count/age-22-34@v1.0.0"
 FOLDER = "releases/count/age-22-34/1.0.0"
@@ -41,9 +41,7 @@ def tags(folder: Folder) -> list[str]:
 def made(toy: Folder) -> Folder:
     """A model that is made, recorded and committed, in a project that trusts a key."""
     toy.chorus("make", NODE, "--upstream")
-    key = toy.root.parent / "key.pem"
-    toy.chorus("key", "new", str(key), "--no-passphrase")
-    toy.chorus("key", "trust", f"{key}.pub", "--name", "amina")
+    trust_a_new_key(toy)
     commit(toy)
     return toy
 

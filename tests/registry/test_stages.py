@@ -12,7 +12,7 @@ from registry.notices import is_retired
 from registry.release import Name
 from registry.release_tags import give_stage, standings, take_stage
 from registry.stages import set_stage, unset_stage
-from tests.conftest import Folder
+from tests.conftest import Folder, trust_a_new_key
 from tests.registry.test_release import NODE, TOY, commit
 
 FIRST, SECOND = Name("count/age-22-34", "1.0.0"), Name("count/age-22-34", "1.1.0")
@@ -26,11 +26,9 @@ def _released(_toy_template: Folder, tmp_path_factory: pytest.TempPathFactory) -
     shutil.copytree(_toy_template.root, root, symlinks=True)
     folder = Folder(root, _toy_template.env)
     folder.chorus("make", NODE, "--upstream")
-    key = root.parent / "key.pem"
-    folder.chorus("key", "new", str(key), "--no-passphrase")
-    folder.chorus("key", "trust", f"{key}.pub", "--name", "amina")
+    signed = trust_a_new_key(folder)
     commit(folder)
-    folder.chorus("release", NODE, "--version", "1.0.0", *TOY, "--sign-with", str(key))
+    folder.chorus("release", NODE, "--version", "1.0.0", *TOY, *signed)
     folder.chorus("release", NODE, "--version", "1.1.0", *TOY)
     return folder
 
