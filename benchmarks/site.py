@@ -28,13 +28,13 @@ from registry.artifact import (
     MethodEntry,
     ProfileEntry,
     content_digest,
-    count_rows,
     digest_of,
 )
 from registry.declaration import FOLDERS
 from registry.graph import Graph, Node, load_graph
 from registry.method import code_of
 from registry.results import Result, Results
+from registry.row_counts import count_rows
 from registry.starter import shipped_profiles
 from registry.store import lock_path, md5, sync
 
