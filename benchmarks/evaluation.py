@@ -6,15 +6,13 @@
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable
 
 import numpy as np
 
 from assets.evaluation.distances import Array, total_variation
 from assets.evaluation.resampling import distances, flip_clusters, holm, resample, shares_of
 from assets.opinion_tables import OpinionTable
+from benchmarks.speed import seconds
 
 QUESTIONS, OPTIONS, MODELS, DRAWS, BATTERIES = 100, 4, 10, 10_000, 20
 LOOPED = 100
@@ -57,17 +55,6 @@ def permute(each: Array, draws: int) -> Array:
     clusters = [f"b{number % BATTERIES}" for number in range(QUESTIONS)]
     source = np.random.default_rng(0)
     return holm([t.p for t in flip_clusters(each[one] - each[other], clusters, draws, source)])
-
-
-def seconds(action: Callable[[], object], runs: int = 5) -> float:
-    """Median wall seconds of an action, after one run to warm up."""
-    action()
-    found = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        action()
-        found.append(time.perf_counter() - started)
-    return statistics.median(found)
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchmarks.speed import seconds
 from registry.history import History
 
 CHORUS = (sys.executable, "-P", "-m", "registry.cli")
@@ -156,17 +157,6 @@ def extend(root: Path, communities: int, versions: range) -> None:
             stream.stdin.write(part)
         stream.stdin.close()
         assert stream.wait() == 0
-
-
-def seconds(action: Callable[[], object], runs: int = 5) -> float:
-    """The median of several runs, after one to warm up."""
-    action()
-    found = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        action()
-        found.append(time.perf_counter() - started)
-    return sorted(found)[runs // 2]
 
 
 def once(action: Callable[[], object]) -> float:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import polars as pl
 import yaml
 
-from benchmarks.speed import CHORUS, seconds
+from benchmarks.speed import CHORUS, add_groups, seconds
 from registry.artifact import (
     ArtifactPath,
     Hasher,
@@ -35,7 +35,6 @@ from registry.graph import Graph, Node, load_graph
 from registry.method import code_of
 from registry.results import Result, Results
 from registry.row_counts import count_rows
-from registry.starter import shipped_profiles
 from registry.store import lock_path, md5, sync
 
 GROUPS = 250
@@ -52,11 +51,7 @@ def many_artifacts(root: Path) -> Graph:
     for name in (*NAMES, "questionnaire", "smollm2-135m"):
         (source,) = package.glob(f"*/{name}.yaml")
         shutil.copy(source, root / "registry" / source.parent.name)
-    for number in range(GROUPS):
-        target = root / "value_profiles" / f"group-{number:03d}"
-        shutil.copytree(shipped_profiles() / "age-22-34", target)
-        profile = target / "profile.yaml"
-        profile.write_text(profile.read_text().replace("id: age-22-34", f"id: {target.name}"))
+    add_groups(root, GROUPS)
     (root / ".gitignore").write_text("/data/\n/.chorus/\n/site/\n")
     for git in (["init", "-q"], ["config", "user.email", "b@chorus.invalid"],
                 ["config", "user.name", "b"]):  # fmt: skip

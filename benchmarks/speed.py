@@ -39,6 +39,15 @@ def seconds(action: Callable[[], object], runs: int = 5) -> float:
     return statistics.median(found)
 
 
+def add_groups(root: Path, count: int) -> None:
+    """Copies one shipped profile under so many ids."""
+    for number in range(count):
+        target = root / "value_profiles" / f"group-{number:03d}"
+        shutil.copytree(shipped_profiles() / "age-22-34", target)
+        profile = target / "profile.yaml"
+        profile.write_text(profile.read_text().replace("id: age-22-34", f"id: {target.name}"))
+
+
 def command(folder: Path, *arguments: str) -> Callable[[], object]:
     """A command that is run in a folder, its output dropped."""
     return lambda: subprocess.run(arguments, cwd=folder, check=True, capture_output=True)
@@ -81,11 +90,7 @@ def large_project(folder: Path) -> Graph:
         name = f"opinion-items-{number}"
         text = declared.replace("name: opinion-items", f"name: {name}")
         (root / "registry" / "datasets" / f"{name}.yaml").write_text(text)
-    for number in range(COMMUNITIES):
-        target = root / "value_profiles" / f"group-{number:03d}"
-        shutil.copytree(shipped_profiles() / "age-22-34", target)
-        profile = target / "profile.yaml"
-        profile.write_text(profile.read_text().replace("id: age-22-34", f"id: {target.name}"))
+    add_groups(root, COMMUNITIES)
     (root / ".gitignore").write_text("/data/\n/.chorus/\n")
     for git in (["init", "-q"], ["config", "user.email", "b@chorus.invalid"],
                 ["config", "user.name", "b"]):  # fmt: skip
