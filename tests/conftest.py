@@ -16,6 +16,7 @@ from typing import Any
 import hypothesis
 import pytest
 import yaml
+from filelock import FileLock
 
 # The same examples in every run: a change is never refused for an example drawn by chance.
 hypothesis.settings.register_profile("same", derandomize=True)
@@ -118,6 +119,11 @@ class Folder:
 
     root: Path
     env: Mapping[str, str] = field(repr=False)
+
+    def copied(self, to: Path) -> Folder:
+        """The project in another folder, with all that lies beside it."""
+        shutil.copytree(self.root.parent, to, symlinks=True, dirs_exist_ok=True)
+        return Folder(to / self.root.name, self.env)
 
     def chorus(self, *arguments: str, expect: int | None = 0, **env: str) -> Done:
         """Runs `chorus`; fails the test where it ends otherwise than expected."""
@@ -252,16 +258,13 @@ def _toy_template(tmp_path_factory: pytest.TempPathFactory, toy_methods: Path) -
 @pytest.fixture
 def toy(_toy_template: Folder, tmp_path: Path) -> Folder:
     """A project with quick methods of another package; nothing is made yet."""
-    root = tmp_path / "project"
-    shutil.copytree(_toy_template.root, root, symlinks=True)
-    return Folder(root, _toy_template.env)
+    return _toy_template.copied(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def _talking_template(_toy_template: Folder, tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    root = tmp_path_factory.mktemp("talking") / "project"
-    shutil.copytree(_toy_template.root, root, symlinks=True)
-    folder = Folder(root, _toy_template.env)
+    folder = _toy_template.copied(tmp_path_factory.mktemp("talking"))
+    root = folder.root
     for name in ("models/count", "models/total", "datasets/words", "datasets/letters"):
         (root / "registry" / f"{name}.yaml").unlink()
     folder.declare("models", RANDOM)
@@ -277,24 +280,27 @@ def _talking_template(_toy_template: Folder, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture
 def talking(_talking_template: Folder, tmp_path: Path) -> Folder:
     """A project in which a random model of one group is made, and no test stands yet."""
-    root = tmp_path / "project"
-    shutil.copytree(_talking_template.root, root, symlinks=True)
-    return Folder(root, _talking_template.env)
+    return _talking_template.copied(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def _tiny_template(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    parent = Folder(tmp_path_factory.mktemp("tiny"), _environment())
-    parent.chorus("demo", "project", "--size", "tiny")
-    return Folder(parent.root / "project", parent.env)
+    """Made once, whichever of the test processes needs it first."""
+    base = tmp_path_factory.getbasetemp()
+    where = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny"
+    where.mkdir(exist_ok=True)
+    parent = Folder(where, _environment())
+    with FileLock(where / ".lock"):
+        if not (where / ".made").exists():
+            parent.chorus("demo", "project", "--size", "tiny")
+            (where / ".made").touch()
+    return Folder(where / "project", parent.env)
 
 
 @pytest.fixture
 def tiny(_tiny_template: Folder, tmp_path: Path) -> Folder:
     """The demo with a tiny random model, everything made and recorded."""
-    root = tmp_path / "project"
-    shutil.copytree(_tiny_template.root, root, symlinks=True)
-    return Folder(root, _tiny_template.env)
+    return _tiny_template.copied(tmp_path)
 
 
 def children_of(parent: int) -> list[int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -240,8 +239,7 @@ def _small(tmp_path_factory: pytest.TempPathFactory) -> Folder:
 
 @pytest.fixture
 def small(_small: Folder, tmp_path: Path) -> Folder:
-    shutil.copytree(_small.root, tmp_path / "project", symlinks=True)
-    return Folder(tmp_path / "project", _small.env)
+    return _small.copied(tmp_path)
 
 
 def test_a_tiny_project_runs_the_recipes_at_tiny_size(small: Folder):
@@ -266,9 +264,7 @@ def given(manifest: dict[str, Any], role: str) -> list[str]:
 @pytest.fixture(scope="module")
 def made(_small: Folder, tmp_path_factory: pytest.TempPathFactory) -> Folder:
     """Both recipes, made whole; the first one is killed in its second stage and goes on."""
-    root = tmp_path_factory.mktemp("made") / "project"
-    shutil.copytree(_small.root, root, symlinks=True)
-    folder = Folder(root, _small.env)
+    folder = _small.copied(tmp_path_factory.mktemp("made"))
     killed_in(folder, "r1-reasoner")
     for goals in (("r1-accuracy", "r1-base-accuracy"), ("llama3-averaged-2",)):
         folder.run(*folder.command("make", *goals, "--upstream"), timeout=1500)

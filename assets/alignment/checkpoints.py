@@ -9,6 +9,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+from assets.alignment.learned_positions import only_learned_positions
 from assets.alignment.spread import parts_file
 from registry.artifact import write_atomically
 from registry.errors import AgainError, MethodError
@@ -44,7 +45,8 @@ def train_on(trainer: Any, folder: Path, more_parts: int | None = None) -> None:
         begun = last_checkpoint(folder)
     trainer.add_callback(_marker(trainer.accelerator))
     try:
-        trainer.train(resume_from_checkpoint=str(begun) if begun else None)
+        with only_learned_positions():
+            trainer.train(resume_from_checkpoint=str(begun) if begun else None)
     except (MemoryError, RuntimeError) as error:
         if not _is_lack_of_memory(error):
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,9 +18,7 @@ TOY = ("--override", "A toy: it counts, and answers nobody.", "--by", "maintaine
 
 @pytest.fixture(scope="session")
 def _released_template(_toy_template: Folder, tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    root = tmp_path_factory.mktemp("released") / "project"
-    shutil.copytree(_toy_template.root, root, symlinks=True)
-    folder = Folder(root, _toy_template.env)
+    folder = _toy_template.copied(tmp_path_factory.mktemp("released"))
     folder.chorus("make", "--all")
     signed = trust_a_new_key(folder)
     folder.run("git", "add", "--all")
@@ -33,9 +30,7 @@ def _released_template(_toy_template: Folder, tmp_path_factory: pytest.TempPathF
 @pytest.fixture
 def released(_released_template: Folder, tmp_path: Path) -> Folder:
     """A toy project in which everything is made, recorded and committed, and one model released."""
-    root = tmp_path / "project"
-    shutil.copytree(_released_template.root, root, symlinks=True)
-    return Folder(root, _released_template.env)
+    return _released_template.copied(tmp_path)
 
 
 class Read(HTMLParser):

@@ -16,9 +16,9 @@ from registry.pages.showing import text
 from tests.conftest import Folder
 from tests.pages.conftest import Read, build, contents
 from tests.pages.conftest import text as page_text
-from tests.registry.test_withdrawal import ID, LEAVE, SECRET, made, withdraw
+from tests.registry.test_withdrawal import ID, LEAVE, SECRET, by_consent, made, withdraw
 
-__all__ = ["made"]
+__all__ = ["by_consent", "made"]
 ATTACKS = (
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",

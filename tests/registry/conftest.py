@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,7 @@ NODE, TAG = "count@age-22-34", "count/age-22-34@v1.0.0"
 
 @pytest.fixture(scope="session")
 def _released_template(_toy_template: Folder, tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    root = tmp_path_factory.mktemp("released") / "project"
-    shutil.copytree(_toy_template.root, root, symlinks=True)
-    folder = Folder(root, _toy_template.env)
+    folder = _toy_template.copied(tmp_path_factory.mktemp("released"))
     folder.chorus("make", NODE, "--upstream")
     signed = trust_a_new_key(folder)
     folder.run("git", "add", "--all")
@@ -29,6 +26,4 @@ def _released_template(_toy_template: Folder, tmp_path_factory: pytest.TempPathF
 @pytest.fixture
 def released_toy(_released_template: Folder, tmp_path: Path) -> Folder:
     """A project whose model of one group is made, recorded, committed and released."""
-    root = tmp_path / "project"
-    shutil.copytree(_released_template.root, root, symlinks=True)
-    return Folder(root, _released_template.env)
+    return _released_template.copied(tmp_path)

@@ -15,11 +15,7 @@ NODE = "count@age-22-34"
 
 @pytest.fixture(scope="module")
 def made(_toy_template: Folder, tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    import shutil
-
-    root = tmp_path_factory.mktemp("cards") / "project"
-    shutil.copytree(_toy_template.root, root, symlinks=True)
-    folder = Folder(root, _toy_template.env)
+    folder = _toy_template.copied(tmp_path_factory.mktemp("cards"))
     folder.chorus("make", NODE, "--upstream")
     return folder
 

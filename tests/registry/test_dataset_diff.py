@@ -122,9 +122,9 @@ class TestDrift:
         assert drift(old, new) == ()
 
 
-@pytest.fixture
-def grown(toy: Folder) -> Folder:
-    """Words made and recorded with five rows, then with seven."""
+@pytest.fixture(scope="module")
+def grown_once(_toy_template: Folder, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    toy = _toy_template.copied(tmp_path_factory.mktemp("grown"))
     toy.chorus("make", "words")
     toy.run("git", "add", "-A")
     toy.run("git", "commit", "-qm", "five")
@@ -133,6 +133,12 @@ def grown(toy: Folder) -> Folder:
     toy.run("git", "add", "-A")
     toy.run("git", "commit", "-qm", "seven")
     return toy
+
+
+@pytest.fixture
+def grown(grown_once: Folder, tmp_path: Path) -> Folder:
+    """Words made and recorded with five rows, then with seven."""
+    return grown_once.copied(tmp_path)
 
 
 class TestCommands:

@@ -14,9 +14,9 @@ from registry.profile_folder import read_profile
 from tests.conftest import Folder
 from tests.registry.proposals import ID, propose
 from tests.registry.test_profile_desk import ATTESTED, STEWARD, WHY, act, status
-from tests.registry.test_withdrawal import SECRET, commit, holds, made
+from tests.registry.test_withdrawal import SECRET, by_consent, commit, holds, made
 
-__all__ = ["made"]
+__all__ = ["by_consent", "made"]
 pytestmark = pytest.mark.filterwarnings(
     "ignore:_NoneStep:DeprecationWarning"
 )  # DVC's own, in process

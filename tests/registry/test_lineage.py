@@ -11,10 +11,16 @@ import pytest
 from tests.conftest import Folder
 
 
-@pytest.fixture
-def made(toy: Folder) -> Folder:
+@pytest.fixture(scope="module")
+def made_once(_toy_template: Folder, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    toy = _toy_template.copied(tmp_path_factory.mktemp("made"))
     toy.chorus("make", "count@age-22-34", "--upstream")
     return toy
+
+
+@pytest.fixture
+def made(made_once: Folder, tmp_path: Path) -> Folder:
+    return made_once.copied(tmp_path)
 
 
 def test_the_tree_leads_to_table_and_permission_with_digests(made: Folder) -> None:

@@ -37,19 +37,32 @@ def tags(folder: Folder) -> list[str]:
     return folder.run("git", "tag", "--list").out.split()
 
 
+@pytest.fixture(scope="module")
+def made_once(_toy_template: Folder, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    folder = _toy_template.copied(tmp_path_factory.mktemp("made"))
+    folder.chorus("make", NODE, "--upstream")
+    trust_a_new_key(folder)
+    commit(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def released_once(made_once: Folder, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    folder = made_once.copied(tmp_path_factory.mktemp("released"))
+    release(folder)
+    return folder
+
+
 @pytest.fixture
-def made(toy: Folder) -> Folder:
+def made(made_once: Folder, tmp_path: Path) -> Folder:
     """A model that is made, recorded and committed, in a project that trusts a key."""
-    toy.chorus("make", NODE, "--upstream")
-    trust_a_new_key(toy)
-    commit(toy)
-    return toy
+    return made_once.copied(tmp_path)
 
 
 @pytest.fixture
-def released(made: Folder) -> Folder:
-    release(made)
-    return made
+def released(released_once: Folder, tmp_path: Path) -> Folder:
+    """The same, and released."""
+    return released_once.copied(tmp_path)
 
 
 # What a release is.

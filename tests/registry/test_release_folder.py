@@ -53,9 +53,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ReleaseKey]:
 def project(
     _toy_template: Folder, keys: dict[str, ReleaseKey], tmp_path_factory: pytest.TempPathFactory
 ) -> Folder:
-    root = tmp_path_factory.mktemp("released") / "project"
-    shutil.copytree(_toy_template.root, root, symlinks=True)
-    folder = Folder(root, _toy_template.env)
+    folder = _toy_template.copied(tmp_path_factory.mktemp("released"))
     folder.chorus("make", NODE, "--upstream")
     key = keys["amina"].path
     folder.chorus("key", "trust", f"{key}.pub", "--name", "amina")

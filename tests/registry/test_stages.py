@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -22,9 +21,7 @@ BY, WHY = ["maintainer:7"], "It was read by two people."
 @pytest.fixture(scope="module")
 def _released(_toy_template: Folder, tmp_path_factory: pytest.TempPathFactory) -> Folder:
     """A signed release 1.0.0, and 1.1.0 that nobody signed."""
-    root = tmp_path_factory.mktemp("stages") / "project"
-    shutil.copytree(_toy_template.root, root, symlinks=True)
-    folder = Folder(root, _toy_template.env)
+    folder = _toy_template.copied(tmp_path_factory.mktemp("stages"))
     folder.chorus("make", NODE, "--upstream")
     signed = trust_a_new_key(folder)
     commit(folder)
@@ -35,9 +32,7 @@ def _released(_toy_template: Folder, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def released(_released: Folder, tmp_path: Path) -> Folder:
-    root = tmp_path / "project"
-    shutil.copytree(_released.root, root, symlinks=True)
-    return Folder(root, _released.env)
+    return _released.copied(tmp_path)
 
 
 def stages(folder: Folder, name: Name) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,9 +87,7 @@ def judged(folder: Folder, node: str = NODE) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def _made_template(_toy_template: Folder, tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    root = tmp_path_factory.mktemp("thresholds") / "project"
-    shutil.copytree(_toy_template.root, root, symlinks=True)
-    folder = Folder(root, _toy_template.env)
+    folder = _toy_template.copied(tmp_path_factory.mktemp("thresholds"))
     score(folder)
     return folder
 
@@ -98,9 +95,7 @@ def _made_template(_toy_template: Folder, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture
 def made(_made_template: Folder, tmp_path: Path) -> Folder:
     """A project whose models are made, with an evaluation in which the young one won."""
-    root = tmp_path / "project"
-    shutil.copytree(_made_template.root, root, symlinks=True)
-    return Folder(root, _made_template.env)
+    return _made_template.copied(tmp_path)
 
 
 @pytest.fixture

@@ -53,9 +53,9 @@ def commit(folder: Folder) -> None:
     folder.run("git", "commit", "--quiet", "--message", "test")
 
 
-@pytest.fixture
-def made(toy: Folder) -> Folder:
-    """A community by consent, its artifacts and those that it shares with others, and a remote."""
+@pytest.fixture(scope="module")
+def by_consent(_toy_template: Folder, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    toy = _toy_template.copied(tmp_path_factory.mktemp("by-consent"))
     toy.declare("datasets", SAYINGS)
     toy.declare("models", VOICE)
     toy.declare("models", CHOIR)
@@ -65,12 +65,17 @@ def made(toy: Folder) -> Folder:
     take_up(toy, "hill-shepherds")
     propose(toy.root, notice_days=0)
     take_up(toy)
-    remote = toy.root.parent / "remote"
-    toy.dvc("remote", "add", "--default", "store", str(remote))
+    toy.dvc("remote", "add", "--default", "store", "../remote")
     toy.chorus("make", "--all")
     commit(toy)
     toy.dvc("push", "--quiet")
     return toy
+
+
+@pytest.fixture
+def made(by_consent: Folder, tmp_path: Path) -> Folder:
+    """A community by consent, its artifacts and those that it shares with others, and a remote."""
+    return by_consent.copied(tmp_path)
 
 
 def withdraw(folder: Folder, *more: str, expect: int = 0) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -76,9 +75,8 @@ EXACT = ", arithmetic: float32, weights_dtype: float32"
 
 @pytest.fixture(scope="module")
 def _template(tmp_path_factory, _toy_template) -> Folder:
-    root = tmp_path_factory.mktemp("spread") / "project"
-    shutil.copytree(_toy_template.root, root, symlinks=True)
-    folder = Folder(root, _toy_template.env | {"OMP_NUM_THREADS": "1"})
+    folder = _toy_template.copied(tmp_path_factory.mktemp("spread"))
+    folder, root = Folder(folder.root, folder.env | {"OMP_NUM_THREADS": "1"}), folder.root
     for name in ("models/count", "models/total", "datasets/words", "datasets/letters"):
         (root / "registry" / f"{name}.yaml").unlink()
     lines = [{"prompt": f"Word {w}?", "completion": f"It is {w}."} for w in WORDS]
@@ -91,9 +89,7 @@ def _template(tmp_path_factory, _toy_template) -> Folder:
 
 @pytest.fixture
 def project(_template, tmp_path) -> Folder:
-    root = tmp_path / "project"
-    shutil.copytree(_template.root, root, symlinks=True)
-    return Folder(root, _template.env)
+    return _template.copied(tmp_path)
 
 
 def declare(project: Folder, name: str, method: str, processes: int, more: str = "") -> None:
