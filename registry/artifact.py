@@ -25,8 +25,7 @@ from pydantic import Field, ValidationError
 
 from registry.consent import Permission, Use
 from registry.errors import IntegrityError
-from registry.hashing import sha256_file as sha256_file  # noqa: PLC0414 - offered from here
-from registry.hashing import sha256_files
+from registry.hashing import sha256_file, sha256_files
 from registry.typed import Frozen
 
 MANIFEST = "manifest.json"

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from registry.artifact import Manifest, canonical_json, sha256_file
+from registry.artifact import Manifest, canonical_json
 from registry.better_served import Served, better_served
 from registry.declaration import Declaration
 from registry.graph import Graph, Node
 from registry.group_spread import Spread, spread_of
+from registry.hashing import sha256_file
 from registry.measured import evaluations_of, met
 from registry.profile import ValueProfile
 from registry.profile_folder import Profile

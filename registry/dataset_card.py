@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from registry.artifact import Manifest, sha256_file
+from registry.artifact import Manifest
 from registry.card import absent, languages_of, licence_data, render, warnings_of
 from registry.croissant import Described
 from registry.errors import UsageError
 from registry.graph import Graph, Node
 from registry.group_spread import Spread, spread_of
+from registry.hashing import sha256_file
 from registry.profile import ValueProfile
 from registry.profile_folder import Profile
 

@@ -19,17 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from registry import git
-from registry.artifact import (
-    MANIFEST,
-    FileEntry,
-    content_digest,
-    one_at_a_time,
-    sha256_file,
-    write_atomically,
-)
+from registry.artifact import MANIFEST, FileEntry, content_digest, one_at_a_time, write_atomically
 from registry.consent import today
 from registry.errors import ProblemsError, RefusedError, UsageError, relative
 from registry.event_details import LeftItem
+from registry.hashing import sha256_file
 from registry.impact import Touched, releases_on
 from registry.notices import add_notice
 from registry.objects import Objects

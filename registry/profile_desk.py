@@ -16,16 +16,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from registry.artifact import (
-    one_at_a_time,
-    sha256_file,
-    swap_folder,
-    sync_tree,
-    write_atomically,
-)
+from registry.artifact import one_at_a_time, swap_folder, sync_tree, write_atomically
 from registry.consent import today
 from registry.errors import Problem, ProblemsError, RefusedError, UsageError, relative
 from registry.floor import undecided
+from registry.hashing import sha256_file
 from registry.profile_check import Checked, check_folder
 from registry.profile_content import (
     ACCEPTED,

@@ -17,10 +17,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
-from registry.artifact import MANIFEST, ArtifactPath, sha256_file, write_atomically
+from registry.artifact import MANIFEST, ArtifactPath, write_atomically
 from registry.consent import today
 from registry.errors import ProblemsError, RefusedError, UsageError, relative
 from registry.graph import load_graph
+from registry.hashing import sha256_file
 from registry.impact import Touched, artifacts_on, releases_on
 from registry.notices import add_notice
 from registry.objects import Objects

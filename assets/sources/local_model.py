@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, model_validator
 
 from assets.compute import LIBRARIES, Dtype, as_dtype, prepare, save_model
-from registry.artifact import sha256_file
 from registry.errors import IntegrityError, MethodError
+from registry.hashing import sha256_file
 from registry.method import Method, SourcePath
 from registry.typed import Frozen
 

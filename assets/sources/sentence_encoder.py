@@ -16,8 +16,9 @@ from pydantic import Field, model_validator
 
 from assets.compute import LIBRARIES, prepare
 from assets.diversity.encoder import load_encoder
-from registry.artifact import digest_of, sha256_file
+from registry.artifact import digest_of
 from registry.errors import IntegrityError, MethodError
+from registry.hashing import sha256_file
 from registry.method import Method, SourcePath
 from registry.typed import Frozen
 

@@ -21,8 +21,8 @@ from assets.alignment.spectrum_sequences import Process, Sample, written
 from assets.option_prompt import ORDERS, arrange
 from assets.sources.civic_2020 import learning_half
 from assets.sources.questionnaire import UNSEEN
-from registry.artifact import sha256_file
 from registry.errors import MethodError, ProblemsError
+from registry.hashing import sha256_file
 from registry.intake.codebook import Codebook, named_groups, read_about
 from registry.intake.estimates import FEWEST_ANSWERS, ROUNDING_BASE, is_learned_from
 from registry.intake.tables import opened

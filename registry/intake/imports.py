@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from registry.artifact import sha256_file
 from registry.errors import UsageError
+from registry.hashing import sha256_file
 from registry.intake.codebook import About, Codebook, read_about
 from registry.intake.describe import instrument_data, profile_data, record_data
 from registry.intake.difference import Separation, sampled_separation, separation

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from registry.artifact import sha256_file
 from registry.errors import UsageError
+from registry.hashing import sha256_file
 from registry.intake.codebook import About, read_about
 from registry.intake.difference import sampled_separation, separation
 from registry.intake.global_opinions import Countries, read_global

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from registry.artifact import Hasher, canonical_json, digest_of, sha256_file, write_atomically
+from registry.artifact import Hasher, canonical_json, digest_of, write_atomically
 from registry.errors import IntegrityError, UsageError
+from registry.hashing import sha256_file
 
 STATE = ".chorus-site.json"
 HASHES = ".chorus-hashes.json"

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from registry import git
-from registry.artifact import digest_of, sha256_file
+from registry.artifact import digest_of
 from registry.consent import Use, today
 from registry.errors import ChorusError
 from registry.ground import artifact_path
+from registry.hashing import sha256_file
 from registry.lineage import Hop, Verification, verify
 from registry.objects import Objects
 from registry.pages.shelf import Recorded, Shelf

@@ -26,10 +26,10 @@ from registry.artifact import (
     content_digest,
     digest_of,
     exchange,
-    sha256_file,
     write_atomically,
 )
 from registry.errors import ExitCode, IntegrityError, MethodError
+from registry.hashing import sha256_file
 from registry.row_counts import count_rows
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

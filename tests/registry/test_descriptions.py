@@ -17,11 +17,11 @@ from registry.artifact import (
     ProfileEntry,
     content_digest,
     parse_manifest,
-    sha256_file,
 )
 from registry.attestation import differences, materials, statement
 from registry.bill_of_materials import Subject, bill_of_materials
 from registry.croissant import Described, croissant
+from registry.hashing import sha256_file
 from registry.profile import ValueProfile
 from registry.profile_folder import read_profile
 from registry.results import Result

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from registry.artifact import sha256_file
+from registry.hashing import sha256_file
 from registry.item_withdrawal import plan_item, withdraw_item
 from registry.profile_check import check_tables
 from registry.profile_folder import read_profile

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from registry.artifact import sha256_file
 from registry.errors import ChorusError, IntegrityError, RefusedError
+from registry.hashing import sha256_file
 from registry.profile_desk import add_event, review, settle, submit
 from registry.profile_folder import read_profile
 from registry.profile_life import chain_problems

@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 
-from registry.artifact import sha256_file
 from registry.errors import ProblemsError
 from registry.event_details import LeftItem
+from registry.hashing import sha256_file
 from registry.profile_desk import add_event, review, whole
 from registry.profile_folder import read_profile
 from registry.profile_keys import opens, renew

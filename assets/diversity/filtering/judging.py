@@ -25,8 +25,8 @@ from assets.diversity.filtering.steps import (
     label,
 )
 from assets.diversity.filtering.table import Table, texts
-from registry.artifact import sha256_file
 from registry.errors import MethodError
+from registry.hashing import sha256_file
 
 if TYPE_CHECKING:
     import numpy

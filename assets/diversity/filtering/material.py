@@ -13,9 +13,9 @@ from assets.diversity.filtering.rules import Topic
 from assets.diversity.filtering.steps import FilterStep
 from assets.diversity.filtering.table import Table, read_parquet, read_part
 from assets.rows import REJECTED, ROWS
-from registry.artifact import sha256_file
 from registry.context import Context, Input
 from registry.errors import MethodError, UsageError
+from registry.hashing import sha256_file
 
 if TYPE_CHECKING:
     import polars

@@ -63,8 +63,13 @@ def test_a_batch_from_which_nothing_is_learned_costs_nothing_and_moves_nothing(m
 
 def test_trl_is_left_as_it_was_also_after_an_error():
     before = trl.trainer.utils._use_triton
-    with pytest.raises(KeyError), only_learned_positions():
-        assert trl.trainer.utils._use_triton(torch.device("cpu"))
-        raise KeyError
+
+    def fail() -> None:
+        with only_learned_positions():
+            assert trl.trainer.utils._use_triton(torch.device("cpu"))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert trl.trainer.utils._use_triton is before
     assert not before(torch.device("cpu"))

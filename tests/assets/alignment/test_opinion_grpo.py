@@ -20,8 +20,8 @@ from assets.alignment.examples import read_examples
 from assets.alignment.opinion_grpo import Params, build_trainer, draw, rows_of, settings
 from assets.alignment.rewards import OUTSIDE
 from assets.rows import read_rows
-from registry.artifact import sha256_file
 from registry.context import Context, Input
+from registry.hashing import sha256_file
 from tests.assets.alignment.conftest import PLANTED, answered
 
 if TYPE_CHECKING:

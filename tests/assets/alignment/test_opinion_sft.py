@@ -31,9 +31,9 @@ from assets.alignment.opinion_sft import (
 )
 from assets.option_prompt import pad_left, position_ids
 from assets.rows import read_rows
-from registry.artifact import sha256_file
 from registry.context import Context, Input
 from registry.errors import MethodError, UsageError
+from registry.hashing import sha256_file
 from tests.assets.alignment.conftest import PLANTED, answered
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from assets.option_prompt import encode
 from assets.sources import hub_model, local_model, random_model
-from registry.artifact import sha256_file
 from registry.child import environment
 from registry.errors import ExitCode, IntegrityError, MethodError
+from registry.hashing import sha256_file
 
 if TYPE_CHECKING:
     from tests.assets.conftest import Build

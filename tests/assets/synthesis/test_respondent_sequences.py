@@ -164,7 +164,7 @@ def changed(place, tmp_path, name, old, new):
     ],
 )  # fmt: skip
 def test_a_file_that_does_not_fit_says_what_is_wrong(build, place, tmp_path, name, old, new, said):
-    from registry.artifact import sha256_file
+    from registry.hashing import sha256_file
 
     root = changed(place, tmp_path, name, old, new)
     permission = place.file.permission.model_copy(
@@ -177,7 +177,7 @@ def test_a_file_that_does_not_fit_says_what_is_wrong(build, place, tmp_path, nam
 
 
 def test_bands_of_ages_become_groups(build, tmp_path):
-    from registry.artifact import sha256_file
+    from registry.hashing import sha256_file
 
     place = town(tmp_path / "project")
     path = place.root / "answers.csv"

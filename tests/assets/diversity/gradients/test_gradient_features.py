@@ -18,8 +18,8 @@ from assets.diversity.features import read_features
 from assets.diversity.gradient_features import Params
 from assets.diversity.gradients import GradientEngine
 from assets.rows import read_rows, row_id, row_schema, write_rows
-from registry.artifact import sha256_file
 from registry.errors import MethodError, UsageError
+from registry.hashing import sha256_file
 
 if TYPE_CHECKING:
     from tests.assets.conftest import Build
