@@ -38,6 +38,7 @@ def tune(
     Checkpoints go to `folder`; what an attempt left there is taken up.
     """
     from datasets import Dataset
+    from peft.helpers import disable_input_dtype_casting
     from transformers import set_seed
     from trl import SFTConfig, SFTTrainer, pack_dataset
 
@@ -62,7 +63,8 @@ def tune(
         )
     if params.packing:
         require_apart(trainer.model, trainer.data_collator, sequences)
-    return train(trainer, params, folder, CURVES, tell, say)
+    with disable_input_dtype_casting(trainer.model):  # autocast sees to formats, once
+        return train(trainer, params, folder, CURVES, tell, say)
 
 
 _SEEN = 64

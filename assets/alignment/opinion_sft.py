@@ -122,6 +122,7 @@ def train(
         MethodError: Where the loss is no finite number.
     """
     import torch
+    from peft.helpers import disable_input_dtype_casting
 
     model = pupil.model.train()
     trained = [p for p in model.parameters() if p.requires_grad]
@@ -129,30 +130,31 @@ def train(
     curve = _restore(trained, optimiser, checkpoint)
     ends = shared_ends(list(pupil.ids.values()))
     tokens = 0
-    for number, batch in enumerate(islice(source, params.steps)):
-        if number < len(curve):
-            continue  # drawn all the same: later batches follow from earlier ones
-        learning_rate = params.learning_rate * rate(number, params.steps)
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate
-        torch.manual_seed(seed_of(seed, f"step {number}"))  # the same in a run that goes on
-        loss = batch_loss(pupil, batch, ends, params.hide_tokens)
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        row = {
-            "step": number + 1,
-            "loss": float(loss.detach()),
-            "gradient_norm": float(norm),
-            "learning_rate": learning_rate,
-        }
-        require_finite(row)
-        optimiser.step()
-        curve.append(row)
-        if params.checkpoint_every and (number + 1) % params.checkpoint_every == 0:
-            _keep(trained, optimiser, curve, checkpoint)
-        tokens += sum(len(pupil.ids[example.prompt]) for example in batch)
-        tell(number + 1, {"loss": row["loss"], "tokens": tokens})
+    with disable_input_dtype_casting(model):  # autocast sees to formats, once
+        for number, batch in enumerate(islice(source, params.steps)):
+            if number < len(curve):
+                continue  # drawn all the same: later batches follow from earlier ones
+            learning_rate = params.learning_rate * rate(number, params.steps)
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate
+            torch.manual_seed(seed_of(seed, f"step {number}"))  # the same in a run that goes on
+            loss = batch_loss(pupil, batch, ends, params.hide_tokens)
+            optimiser.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
+            row = {
+                "step": number + 1,
+                "loss": float(loss.detach()),
+                "gradient_norm": float(norm),
+                "learning_rate": learning_rate,
+            }
+            require_finite(row)
+            optimiser.step()
+            curve.append(row)
+            if params.checkpoint_every and (number + 1) % params.checkpoint_every == 0:
+                _keep(trained, optimiser, curve, checkpoint)
+            tokens += sum(len(pupil.ids[example.prompt]) for example in batch)
+            tell(number + 1, {"loss": row["loss"], "tokens": tokens})
     return curve
 
 
