@@ -68,8 +68,9 @@ class Params(Frozen):
     """After how many of a person's own answers the next is guessed."""
     people: int = Field(default=400, ge=FEWEST_ANSWERS)
     """People of each group at most, drawn with the seed."""
-    flips: int = Field(default=2000, ge=100)
-    """Draws of the permutation test, in which people change sides."""
+    flips: int = Field(default=10_000, ge=100)
+    """Draws of the permutation test, in which people change sides. With few of them no p can be
+    small once it stands for a whole family of comparisons."""
     turns: Family | Literal["own"] = "own"
     """Whose marks stand around turns, as in training."""
     longest: int = Field(default=1024, ge=16)
