@@ -390,11 +390,11 @@ def test_the_model_that_is_saved_answers(made):
 
 
 TRAJECTORY = {
-    "reward_length": [-0.6281, -0.8703, -0.9141, -0.8875, -0.9047],
-    "gradient_norm": [0.3123, 0.2265, 0.235, 0.3066, 0.1871],
-    "entropy": [5.5494, 5.5476, 5.5439, 5.5418, 5.5324],
+    "reward_length": [-0.6281, -0.8813, -0.8406, -0.9531, -0.8188],
+    "gradient_norm": [0.3124, 0.2214, 0.2781, 0.2302, 0.175],
+    "entropy": [5.5494, 5.5476, 5.5435, 5.5416, 5.5378],
 }
-"""Of a random model in five steps. A change here is a change of what training does: say why."""
+"""Of a random model in five steps, in float32. A change here is a change of what training does: say why."""
 
 
 def test_the_first_steps_are_those_that_were_committed(build, small_model, tmp_path):
@@ -404,12 +404,14 @@ def test_the_first_steps_are_those_that_were_committed(build, small_model, tmp_p
         steps=5, prompts=2, group_size=8, adapter_rank=0, learning_rate=1e-2, scale="sample",
         sampling={"max_new_tokens": 40, "until": "end of line"},
         rewards=[{"kind": "length", "free": 0, "most": 40}],
+        arithmetic="float32", weights_dtype="float32",
     )  # fmt: skip
     context = build(params, inputs={"base": small_model, "tasks": tmp_path})
     grpo.run(context)
     found = curves(context.out)
-    for name, wanted in TRAJECTORY.items():
-        assert found[name].to_list() == pytest.approx(wanted, rel=0.05, abs=0.02), name
+    assert {name: found[name].round(4).to_list() for name in TRAJECTORY} == {
+        name: pytest.approx(wanted, abs=1e-3) for name, wanted in TRAJECTORY.items()
+    }
 
 
 def test_a_communitys_rewards_are_paid_together(build, guesser, tasks, reward_files, tmp_path):
