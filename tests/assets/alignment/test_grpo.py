@@ -394,7 +394,7 @@ TRAJECTORY = {
     "gradient_norm": [0.3124, 0.2214, 0.2781, 0.2302, 0.175],
     "entropy": [5.5494, 5.5476, 5.5435, 5.5416, 5.5378],
 }
-"""Of a random model in five steps, in float32. A change here is a change of what training does: say why."""
+"""Of a random model, in float32. A change here is a change of what training does: say why."""
 
 
 def test_the_first_steps_are_those_that_were_committed(build, small_model, tmp_path):
