@@ -129,7 +129,7 @@ def _with_distribution(method: MethodEntry) -> Compared:
             f"lock and manifest agree; {named} itself could not be compared: {here} installed here",
         )
     try:
-        same = code_of(method.name).digest == method.code
+        same = code_of(method.name, anew=True).digest == method.code
     except UsageError:
         return Compared(None, f"lock and manifest agree; {named} offers no such method here")
     if same:

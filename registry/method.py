@@ -8,18 +8,23 @@ inside functions, so that typed parameters load cheaply.
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import importlib.util
+import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib.metadata import EntryPoint, entry_points, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+from registry.artifact import write_atomically
 from registry.consent import Use
 from registry.declaration import Form, Kind
 from registry.errors import UsageError
+from registry.hashing import sha256_file
 from registry.strict_yaml import nearest
 from registry.typed import Frozen
 
@@ -158,25 +163,34 @@ class Code:
 
 
 @cache
-def code_of(name: str) -> Code:
-    """The code of a method: its module, and what that runs of its own top-level package."""
+def code_of(name: str, *, anew: bool = False) -> Code:
+    """The code of a method: its module, and what that runs of its own top-level package.
+
+    Args:
+        name: The method.
+        anew: Whether every file is parsed, whatever is recalled of it: for proofs.
+    """
     load_method(name)
     point = _entry_points()[name]
     distribution = point.dist.name if point.dist is not None else ""
-    digest = digest_of_code(point.module)
+    digest = digest_of_code(point.module, memory=None if anew else code_memory)
     return Code(digest, distribution, version(distribution) if distribution else "")
 
 
-def digest_of_code(module: str, find: Callable[[str], Path | None] | None = None) -> str:
+def digest_of_code(
+    module: str, find: Callable[[str], Path | None] | None = None, memory: CodeMemory | None = None
+) -> str:
     """The digest of a module and of what it runs of its own top-level package.
 
     Args:
         module: Its dotted name.
         find: Where the file of a module lies; as Python itself would find it by default.
+        memory: What is known of files already; without it each is parsed, as a proof must.
     """
     digest = hashlib.sha256()
-    for name, path in sorted(_closure(module, find or _module_path).items()):
-        digest.update(f"{name}\0{_syntax_digest(path, path.stat().st_mtime_ns)}\0".encode())
+    found = _closure(module, find or _module_path, memory or CodeMemory())
+    for name, source in sorted(found.items()):
+        digest.update(f"{name}\0{source.digest}\0".encode())
     return digest.hexdigest()
 
 
@@ -185,17 +199,73 @@ def forget_code() -> None:
     code_of.cache_clear()
 
 
-def _closure(module: str, find: Callable[[str], Path | None]) -> dict[str, Path]:
+class Source(NamedTuple):
+    """What one file of code says: its digest, and what it imports as it is written there."""
+
+    digest: str
+    imports: tuple[tuple[int, str, tuple[str, ...]], ...]
+    """How many dots, from what, and which names; a plain import has neither dots nor names."""
+
+
+class CodeMemory:
+    """What files of code say, by the SHA-256 of their bytes, so that none is parsed twice.
+
+    A project keeps it between commands. Proofs start with an empty one.
+    """
+
+    PLACE = Path(".chorus") / "code.json"
+    _BY = f"1 {sys.version_info.major}.{sys.version_info.minor}"  # trees differ between Pythons
+
+    def __init__(self) -> None:
+        self._recalled: dict[str, Source] = {}
+        self._used: dict[str, Source] = {}
+
+    def source(self, path: Path) -> Source:
+        """What the file at `path` says."""
+        sha256 = _sha256(path, path.stat().st_mtime_ns)
+        if sha256 not in self._used:
+            recalled = self._recalled.get(sha256)
+            self._used[sha256] = recalled or _parsed(path.read_bytes())
+        return self._used[sha256]
+
+    def recall(self, root: Path) -> None:
+        """Takes over what a project kept; what cannot be read is parsed again."""
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            kept = json.loads((root / self.PLACE).read_bytes())
+            if kept["by"] == self._BY:
+                for sha256, (digest, imports) in kept["sources"].items():
+                    written = tuple((dots, base, tuple(names)) for dots, base, names in imports)
+                    self._recalled[sha256] = Source(digest, written)
+
+    def keep(self, root: Path) -> None:
+        """Keeps what was used for the project's next command, if anything is new."""
+        if self._used.keys() <= self._recalled.keys():
+            return
+        with contextlib.suppress(OSError):
+            kept = {"by": self._BY, "sources": self._used}
+            write_atomically(root / self.PLACE, json.dumps(kept).encode())
+            self._recalled |= self._used
+
+
+code_memory = CodeMemory()
+"""That of this process."""
+
+
+def _closure(
+    module: str, find: Callable[[str], Path | None], memory: CodeMemory
+) -> dict[str, Source]:
     package = module.partition(".")[0]
-    found: dict[str, Path] = {}
+    found: dict[str, Source] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
         if name in found or (path := find(name)) is None:
             continue
-        found[name] = path
+        found[name] = memory.source(path)
         waiting += [name.rpartition(".")[0]] if "." in name else []
-        waiting += [n for n in _imports(path, name) if n.partition(".")[0] == package]
+        is_package = path.name == "__init__.py"
+        imported = _imported(found[name], name, is_package=is_package)
+        waiting += [n for n in imported if n.partition(".")[0] == package]
     return found
 
 
@@ -210,32 +280,35 @@ def _module_path(name: str) -> Path | None:
     return Path(spec.origin)
 
 
-def _imports(path: Path, module: str) -> Iterator[str]:
-    is_package = path.name == "__init__.py"
-    for node in ast.walk(_tree(path, path.stat().st_mtime_ns)):
+def _imported(source: Source, module: str, *, is_package: bool) -> Iterator[str]:
+    for dots, written, names in source.imports:
+        base = written
+        if dots:
+            parents = module.split(".")
+            parents = parents[: len(parents) - dots + (1 if is_package else 0)]
+            base = ".".join([*parents, *([written] if written else [])])
+        yield base
+        yield from (f"{base}.{name}" for name in names)
+
+
+@cache
+def _sha256(path: Path, _mtime_ns: int) -> str:
+    return sha256_file(path)
+
+
+def _parsed(content: bytes) -> Source:
+    tree = ast.parse(content)
+    imports: list[tuple[int, str, tuple[str, ...]]] = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            imports += [(0, alias.name, ()) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parents = module.split(".")
-                parents = parents[: len(parents) - node.level + (1 if is_package else 0)]
-                base = ".".join([*parents, *([base] if base else [])])
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
-
-
-@cache
-def _tree(path: Path, _mtime_ns: int) -> ast.Module:
-    return ast.parse(path.read_bytes())
-
-
-@cache
-def _syntax_digest(path: Path, mtime_ns: int) -> str:
+            names = tuple(alias.name for alias in node.names)
+            imports.append((node.level, node.module or "", names))
     digest = hashlib.sha256()
-    for token in _tokens(_tree(path, mtime_ns)):
+    for token in _tokens(tree):
         digest.update(token.encode("utf-8", "surrogatepass") + b"\0")
-    return digest.hexdigest()
+    return Source(digest.hexdigest(), tuple(imports))
 
 
 def _tokens(node: Any) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from registry.artifact import Hasher
 from registry.declaration import FOLDERS, Declaration, with_article
 from registry.errors import Place, Problem, ProblemsError, UsageError, relative
-from registry.method import Method, load_method
+from registry.method import Method, code_memory, load_method
 from registry.override import Overridden, Override, active_overrides, apply, recipe_of
 from registry.profile_folder import Profile, read_profile
 from registry.strict_yaml import Document, nearest, read, typed
@@ -101,6 +101,7 @@ def load_project(start: Path | None = None, overrides: Mapping[str, str] | None 
         overrides: The override of each recipe to load it with, instead of those that hold.
     """
     root = find_root(start)
+    code_memory.recall(root)
     active, problems = active_overrides(root, overrides)
     declarations: dict[str, Declared] = {}
     read_names: dict[str, set[str]] = {one.recipe: set() for one in active}

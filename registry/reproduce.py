@@ -147,7 +147,7 @@ def _surroundings(graph: Graph, recorded: dict[str, Manifest]) -> Iterator[str]:
             here = _version(library)
             if here != number:
                 yield f"{library} was {number}, and here it is {here or 'not installed'}"
-        if code_of(then.method.name).digest != then.method.code:
+        if code_of(then.method.name, anew=True).digest != then.method.code:
             method = then.method
             yield (
                 f"the code of {method.name} is other than that of {method.distribution} "

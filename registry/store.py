@@ -21,7 +21,7 @@ import yaml
 from registry.artifact import FILES, MANIFEST, digest_of, one_at_a_time, write_atomically
 from registry.errors import ChorusError, UsageError, relative
 from registry.graph import Graph, Node
-from registry.method import code_of
+from registry.method import code_memory, code_of
 from registry.project import Declared
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ def _yaml(content: Mapping[str, Any]) -> bytes:
 def drift(graph: Graph) -> list[str]:
     """The generated files that differ from what the declarations say, orphans included."""
     root, wanted = graph.project.root, pipeline_files(graph)
+    code_memory.keep(root)
     differing = [path for path, content in wanted.items() if _bytes(root / path) != content]
     return sorted(differing + _orphans(graph, wanted) + list(_locks_to_prune(graph)))
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -121,6 +120,8 @@ def _none_of(marked: Array, total: Array, drawn: Array) -> Array:
 
 
 def _log_choose(total: Array, drawn: Array) -> Array:
+    from scipy.special import gammaln  # 0.1 s to import
+
     found: Array = gammaln(total + 1) - gammaln(drawn + 1) - gammaln(total - drawn + 1)
     return found
 

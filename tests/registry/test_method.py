@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib.metadata import EntryPoint
 
@@ -9,7 +10,16 @@ import pytest
 
 from registry import method as method_module
 from registry.errors import UsageError
-from registry.method import Method, Role, SourcePath, code_of, load_method, method_names
+from registry.method import (
+    CodeMemory,
+    Method,
+    Role,
+    SourcePath,
+    code_memory,
+    code_of,
+    load_method,
+    method_names,
+)
 from registry.typed import Frozen
 
 MODULE = '''\
@@ -76,8 +86,8 @@ def forget():
     """What a new process knows: nothing."""
     for name in [n for n in sys.modules if n.partition(".")[0] == "shop"]:
         del sys.modules[name]
-    for cached in (load_method, code_of, method_module._module_path, method_module._tree,
-                   method_module._syntax_digest):  # fmt: skip
+    vars(code_memory).update(vars(CodeMemory()))
+    for cached in (load_method, code_of, method_module._module_path, method_module._sha256):
         cached.cache_clear()
 
 
@@ -223,6 +233,65 @@ def test_a_long_process_sees_an_edit_once_it_forgets(shop):
     assert code_of("shop-own").digest == before
     method_module.forget_code()
     assert code_of("shop-own").digest != before
+
+
+class TestWhatAProjectRemembersOfCode:
+    def test_what_was_parsed_once_is_not_parsed_by_the_next_command(self, shop, tmp_path, parsed):
+        first = shop.digest()
+        assert parsed
+        code_memory.keep(tmp_path)
+        parsed.clear()
+        forget()
+        code_memory.recall(tmp_path)
+        assert code_of("shop-own").digest == first
+        assert not parsed
+
+    def test_an_edit_is_parsed_and_what_is_no_longer_run_is_dropped(self, shop, tmp_path, parsed):
+        shop.digest()
+        code_memory.keep(tmp_path)
+        before = set(json.loads((tmp_path / CodeMemory.PLACE).read_bytes())["sources"])
+        shop.edit("far", "5", "600")
+        parsed.clear()
+        forget()
+        code_memory.recall(tmp_path)
+        code_of("shop-own")
+        assert len(parsed) == 1
+        code_memory.keep(tmp_path)
+        after = set(json.loads((tmp_path / CodeMemory.PLACE).read_bytes())["sources"])
+        assert (len(before - after), len(after - before)) == (1, 1)
+
+    @pytest.mark.parametrize("kept", [b"", b"{", b"[]", b'{"by": "0"}', b'{"sources": {"a": 1}}'])
+    def test_a_memory_that_cannot_be_read_is_written_anew(self, shop, tmp_path, kept):
+        first = shop.digest()
+        (tmp_path / CodeMemory.PLACE).parent.mkdir(exist_ok=True)
+        (tmp_path / CodeMemory.PLACE).write_bytes(kept)
+        forget()
+        code_memory.recall(tmp_path)
+        assert code_of("shop-own").digest == first
+        code_memory.keep(tmp_path)
+        assert json.loads((tmp_path / CodeMemory.PLACE).read_bytes())["sources"]
+
+    def test_a_proof_parses_whatever_a_memory_says(self, shop, tmp_path):
+        first = shop.digest()
+        code_memory.keep(tmp_path)
+        place = tmp_path / CodeMemory.PLACE
+        memory = json.loads(place.read_bytes())
+        for source in memory["sources"].values():
+            source[0] = "0" * 64
+        place.write_text(json.dumps(memory))
+        forget()
+        code_memory.recall(tmp_path)
+        assert code_of("shop-own").digest != first
+        assert code_of("shop-own", anew=True).digest == first
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """What was parsed, in order."""
+    found = []
+    parse = method_module._parsed
+    monkeypatch.setattr(method_module, "_parsed", lambda text: found.append(text) or parse(text))
+    return found
 
 
 class TestLookup:
