@@ -20,6 +20,7 @@ from selenium.webdriver import Chrome, ChromeOptions  # noqa: E402
 from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
 
 Opened = Callable[..., Chrome]
 CONTRAST = """
@@ -70,12 +71,20 @@ def opened(released: Folder) -> Iterator[Opened]:
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        driver.get((released.root / "site" / page).as_uri())
+        visit(driver, released.root / "site" / page)
         return driver
 
     yield go
     for driver in drivers:
         driver.quit()
+
+
+def visit(driver: Chrome, page: Path) -> None:
+    """`get` may come back while the style sheet is still being read: wait for the whole page."""
+    driver.get(page.as_uri())
+    WebDriverWait(driver, 30).until(
+        lambda d: d.execute_script("return document.readyState") == "complete"
+    )
 
 
 def complaints(driver: Chrome) -> list[str]:
@@ -131,7 +140,7 @@ def test_text_stands_out_and_no_page_is_wider_than_its_window(
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         for page in ("index.html", RELEASE_PAGE, "datasets/words.html", "profiles/age-22-34.html",
                      "models/total.html", "search.html"):  # fmt: skip
-            driver.get((site / page).as_uri())
+            visit(driver, site / page)
             wide = driver.execute_script("return document.documentElement.scrollWidth")
             assert wide <= width, page
             ratio, where = driver.execute_script(CONTRAST)
@@ -166,7 +175,7 @@ def test_the_report_reads_alone(opened: Opened, released: Folder) -> None:
     released.chorus("lineage", "report", "count/age-22-34@v1.0.0", "-o", str(out))
     driver = opened("index.html", scripts=False)
     alone = Path(shutil.move(out, released.root.parent / "report.html"))
-    driver.get(alone.as_uri())
+    visit(driver, alone)
     assert driver.find_element(By.CSS_SELECTOR, ".verdict h2").text == "Verified"
     card = driver.find_element(By.CSS_SELECTOR, ".verdict")
     assert card.value_of_css_property("border-left-width") == "6px"  # its style is inside
