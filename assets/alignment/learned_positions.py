@@ -2,7 +2,7 @@
 
 Without Triton trl takes the log-probability of prompts and padding too, over the whole vocabulary,
 so that shapes stay the same for devices that compile. A CPU compiles nothing, and most of a step
-can go into it where answers are short. What remains is the same to the last bit of rounding.
+can go into it where answers are short. What remains is the same but for rounding.
 """
 
 from __future__ import annotations
